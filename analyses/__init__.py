@@ -1,0 +1,1 @@
+"""Labelled in, labelled out: what recordings, whether of brains or of models, have to say."""
