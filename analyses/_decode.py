@@ -1,0 +1,174 @@
+"""The array side of decoding: one block of times in, decision values, weights or scores out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from analyses import _lda, _logistic, _ridge
+from analyses._moments import plan
+from analyses._scores import auc, balanced_accuracy
+
+SAMPLES_AT_ONCE = 2**22  # decision values that one pass of generalization holds
+
+
+class Task(NamedTuple):
+    """Codes (n), class names, train and test (fold, n), and the name of the score."""
+
+    codes: np.ndarray
+    classes: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+    score: str
+
+    @property
+    def functions(self) -> int:
+        """Discriminant functions: one for two classes, else one a class."""
+        return 1 if len(self.classes) == 2 else len(self.classes)
+
+
+class Estimator(NamedTuple):
+    """Which classifier, the strength of its shrinkage or penalty, and whether neuroids are scaled inside
+    folds.
+    """
+
+    name: str
+    strength: float | None
+    standardize: bool
+
+
+def weigh(block: np.ndarray, task: Task, estimator: Estimator) -> np.ndarray:
+    """block (time, n, p) to discriminant functions (time, fold, function, p + 1), the intercept last."""
+    weights, offsets = _fit(_finite(block), task, estimator)
+    return np.concatenate([weights, offsets[..., None]], axis=-1)
+
+
+def decide(block: np.ndarray, task: Task, estimator: Estimator) -> np.ndarray:
+    """block (time, n, p) to the decision values (time, n, function) of the fold that tests each
+    presentation.
+    """
+    weights, offsets = _fit(_finite(block), task, estimator)
+    out = np.full((len(block), task.codes.size, task.functions), np.nan)
+    for fold, test in enumerate(task.test):
+        out[:, test] = block[:, test] @ weights[:, fold].swapaxes(1, 2) + offsets[:, fold, None]
+    return out if task.functions > 1 else out[..., 0]
+
+
+def score(decisions: np.ndarray, task: Task) -> np.ndarray:
+    """Decision values (time, n[, function]) to scores (time)."""
+    if task.score == "balanced_accuracy":
+        tested = task.test.any(axis=0)
+        shaped = decisions if task.functions > 1 else decisions[..., None]
+        return balanced_accuracy(shaped[:, tested], task.codes[tested])
+    return _within_folds(decisions, task.codes, task.test)
+
+
+def score_weights(block: np.ndarray, task: Task, weights: np.ndarray) -> np.ndarray:
+    """block (test time, n, p), weights (train time, fold, function, p + 1) to scores (test time, train
+    time).
+    """
+    _finite(block)
+    moments, rows, features = block.shape
+    found = np.empty((moments, len(weights)))
+    step = max(1, SAMPLES_AT_ONCE // (moments * rows * task.functions))
+    for start in range(0, len(weights), step):
+        part = weights[start : start + step]
+        decisions = np.full((len(part), moments, rows, task.functions), np.nan)
+        for fold, test in enumerate(task.test):
+            flat = block[:, test].reshape(-1, features)
+            functions = part[:, fold].reshape(-1, features + 1)
+            values = functions[:, :-1] @ flat.T + functions[:, -1:]
+            shape = (len(part), task.functions, moments, int(test.sum()))
+            decisions[:, :, test] = np.moveaxis(values.reshape(shape), 1, -1)
+        scored = score(decisions.reshape(-1, rows, task.functions).squeeze(-1) if task.functions == 1 else
+                       decisions.reshape(-1, rows, task.functions), task)  # fmt: skip
+        found[:, start : start + step] = scored.reshape(len(part), moments).T
+    return found
+
+
+def null(block: np.ndarray, task: Task, estimator: Estimator, relabelled: np.ndarray) -> np.ndarray:
+    """block (time, n, p), relabelled codes (permutation, n) to scores (time, permutation)."""
+    _finite(block)
+    if estimator.name == "ridge" and task.functions == 1:
+        return np.array([_ridge_null(moment, task, estimator, relabelled) for moment in block])
+    scores = [
+        score(decide(block, task._replace(codes=codes), estimator), task._replace(codes=codes))
+        for codes in relabelled
+    ]
+    return np.array(scores).T
+
+
+def _ridge_null(x: np.ndarray, task: Task, estimator: Estimator, relabelled: np.ndarray) -> np.ndarray:
+    made = plan(np.zeros_like(task.codes), task.train)
+    hats = _ridge.hats(x, made, task.test, _alpha(estimator), estimator.standardize)
+    targets = 2.0 * relabelled - 1
+    decisions = np.full(relabelled.shape, np.nan)
+    for hat, train, test in zip(hats, task.train, task.test, strict=True):
+        inside = targets[:, train]
+        level = inside.mean(axis=1, keepdims=True)
+        decisions[:, test] = (inside - level) @ hat.T + level
+    return _within_folds(decisions, relabelled, task.test)
+
+
+def _fit(block: np.ndarray, task: Task, estimator: Estimator) -> tuple[np.ndarray, np.ndarray]:
+    if estimator.name == "lda":
+        if estimator.strength is not None and estimator.standardize:
+            return _standardized_lda(block, task, estimator.strength)
+        return _lda.fit(block, plan(task.codes, task.train), estimator.strength)
+    if estimator.name == "ridge":
+        pooled = plan(np.zeros_like(task.codes), task.train)
+        return _ridge.fit(block, _targets(task), pooled, _alpha(estimator), estimator.standardize)
+    if task.functions > 1:
+        raise ValueError(
+            f"estimator 'logistic': {len(task.classes)} classes; it separates two, use 'lda' or 'ridge'"
+        )
+    return _logistic.fit(block, _targets(task)[:, 0], task.train, _alpha(estimator), estimator.standardize)
+
+
+def _standardized_lda(block: np.ndarray, task: Task, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
+    """A fixed shrinkage depends on the units of the neuroids, so each fold is scaled by its own training
+    set.
+    """
+    weights, offsets = [], []
+    for train in task.train:
+        inside = block[:, train]
+        scale = inside.std(axis=1)
+        scale[scale <= np.abs(inside).max(axis=1) * 1e-14] = 1.0
+        one, offset = _lda.fit(block / scale[:, None], plan(task.codes, train[None]), shrinkage)
+        weights.append(one / scale[:, None, None])
+        offsets.append(offset)
+    return np.concatenate(weights, axis=1), np.concatenate(offsets, axis=1)
+
+
+def _targets(task: Task) -> np.ndarray:
+    if task.functions == 1:
+        return 2.0 * task.codes[:, None] - 1
+    return 2.0 * (task.codes[:, None] == np.arange(len(task.classes))) - 1
+
+
+def _alpha(estimator: Estimator) -> float:
+    return 1.0 if estimator.strength is None else estimator.strength
+
+
+def _within_folds(decisions: np.ndarray, codes: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """AUC (…) over pairs of presentations of one fold; codes (n) or (…, n)."""
+    total, pairs = 0.0, 0.0
+    for rows in test:
+        positive = codes[..., rows] > 0
+        weight = positive.sum(axis=-1) * (~positive).sum(axis=-1)
+        area = auc(decisions[..., rows], positive)
+        total = total + np.where(weight > 0, area, 0.0) * weight
+        pairs = pairs + weight
+    with np.errstate(invalid="ignore"):
+        return total / np.asarray(pairs, dtype=float)
+
+
+def _finite(block: np.ndarray) -> np.ndarray:
+    if not np.isfinite(block).all():
+        moment, row, neuroid = np.argwhere(~np.isfinite(block))[0]
+        raise ValueError(
+            f"response: presentation {row}, neuroid {neuroid} is {block[moment, row, neuroid]}; "
+            "leave out that neuroid or presentation, nothing is imputed"
+        )
+    return np.ascontiguousarray(block, dtype=np.float64)
