@@ -48,7 +48,8 @@ def decide(block: np.ndarray, task: Task, estimator: Estimator) -> np.ndarray:
     """block (time, n, p) to the decision values (time, n, function) of the fold that tests each
     presentation.
     """
-    weights, offsets = _fit(_finite(block), task, estimator)
+    block = _finite(block)
+    weights, offsets = _fit(block, task, estimator)
     out = np.full((len(block), task.codes.size, task.functions), np.nan)
     for fold, test in enumerate(task.test):
         out[:, test] = block[:, test] @ weights[:, fold].swapaxes(1, 2) + offsets[:, fold, None]
@@ -68,7 +69,7 @@ def score_weights(block: np.ndarray, task: Task, weights: np.ndarray) -> np.ndar
     """block (test time, n, p), weights (train time, fold, function, p + 1) to scores (test time, train
     time).
     """
-    _finite(block)
+    block = _finite(block)
     moments, rows, features = block.shape
     found = np.empty((moments, len(weights)))
     step = max(1, SAMPLES_AT_ONCE // (moments * rows * task.functions))
@@ -89,9 +90,9 @@ def score_weights(block: np.ndarray, task: Task, weights: np.ndarray) -> np.ndar
 
 def null(block: np.ndarray, task: Task, estimator: Estimator, relabelled: np.ndarray) -> np.ndarray:
     """block (time, n, p), relabelled codes (permutation, n) to scores (time, permutation)."""
-    _finite(block)
+    block = _finite(block)
     if estimator.name == "ridge" and task.functions == 1:
-        return np.array([_ridge_null(moment, task, estimator, relabelled) for moment in block])
+        return _ridge_null(block, task, estimator, relabelled)
     scores = [
         score(decide(block, task._replace(codes=codes), estimator), task._replace(codes=codes))
         for codes in relabelled
@@ -99,16 +100,24 @@ def null(block: np.ndarray, task: Task, estimator: Estimator, relabelled: np.nda
     return np.array(scores).T
 
 
-def _ridge_null(x: np.ndarray, task: Task, estimator: Estimator, relabelled: np.ndarray) -> np.ndarray:
+def _ridge_null(block: np.ndarray, task: Task, estimator: Estimator, relabelled: np.ndarray) -> np.ndarray:
+    """A constant added to all predictions of a fold moves no AUC, so the mean of the targets is not added
+    back.
+    """
     made = plan(np.zeros_like(task.codes), task.train)
-    hats = _ridge.hats(x, made, task.test, _alpha(estimator), estimator.standardize)
     targets = 2.0 * relabelled - 1
-    decisions = np.full(relabelled.shape, np.nan)
-    for hat, train, test in zip(hats, task.train, task.test, strict=True):
+    centred, positive, pairs = [], [], []
+    for train, test in zip(task.train, task.test, strict=True):
         inside = targets[:, train]
-        level = inside.mean(axis=1, keepdims=True)
-        decisions[:, test] = (inside - level) @ hat.T + level
-    return _within_folds(decisions, relabelled, task.test)
+        centred.append(inside - inside.mean(axis=1, keepdims=True))
+        positive.append(relabelled[:, test] > 0)
+        pairs.append(positive[-1].sum(axis=1) * (~positive[-1]).sum(axis=1))
+    out = np.empty((len(block), len(relabelled)))
+    for place, moment in enumerate(block):
+        hats = _ridge.hats(moment, made, task.test, _alpha(estimator), estimator.standardize)
+        areas = [auc(y @ hat.T, ones) for y, hat, ones in zip(centred, hats, positive, strict=True)]
+        out[place] = _pooled(areas, pairs)
+    return out
 
 
 def _fit(block: np.ndarray, task: Task, estimator: Estimator) -> tuple[np.ndarray, np.ndarray]:
@@ -152,16 +161,17 @@ def _alpha(estimator: Estimator) -> float:
 
 
 def _within_folds(decisions: np.ndarray, codes: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """AUC (…) over pairs of presentations of one fold; codes (n) or (…, n)."""
-    total, pairs = 0.0, 0.0
-    for rows in test:
-        positive = codes[..., rows] > 0
-        weight = positive.sum(axis=-1) * (~positive).sum(axis=-1)
-        area = auc(decisions[..., rows], positive)
-        total = total + np.where(weight > 0, area, 0.0) * weight
-        pairs = pairs + weight
+    """AUC (…) of decisions (…, n) over pairs of presentations of one fold."""
+    positive = [codes[rows] > 0 for rows in test]
+    areas = [auc(decisions[..., rows], ones) for rows, ones in zip(test, positive, strict=True)]
+    return _pooled(areas, [np.asarray(ones.sum() * (~ones).sum()) for ones in positive])
+
+
+def _pooled(areas: list[np.ndarray], pairs: list[np.ndarray]) -> np.ndarray:
+    """Mean of the folds' areas, weighted by their pairs; folds without a pair do not count."""
+    won = sum(np.where(count > 0, area, 0.0) * count for area, count in zip(areas, pairs, strict=True))
     with np.errstate(invalid="ignore"):
-        return total / np.asarray(pairs, dtype=float)
+        return won / np.asarray(sum(pairs), dtype=float)
 
 
 def _finite(block: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import dask
 import numpy as np
 import xarray as xr
 
@@ -31,11 +32,12 @@ def over(
     >>> over(double, trace, ["neuroid"], {"neuroid": 3}).dims
     ('neuroid', 'time')
     """
-    lazy = array.chunks is not None
-    chunks = {**dict.fromkeys(consumes, -1), along: BLOCK}
+    ordered = array.transpose(along, *consumes)
+    if array.chunks is None:
+        return _eager(kernel, ordered, makes, numbers)
     made = xr.apply_ufunc(
         kernel,
-        array.chunk(chunks).transpose(along, *consumes),
+        ordered.chunk({**dict.fromkeys(consumes, -1), along: BLOCK}),
         input_core_dims=[list(consumes)],
         output_core_dims=[list(makes)],
         exclude_dims=set(consumes),
@@ -44,8 +46,22 @@ def over(
         dask_gufunc_kwargs={"output_sizes": dict(makes)},
         kwargs=numbers,
         keep_attrs=False,
-    ).transpose(*makes, along)
-    return made if lazy else made.compute()
+    )
+    return made.transpose(*makes, along)
+
+
+def _eager(
+    kernel: Callable[..., np.ndarray], array: xr.DataArray, makes: Mapping[str, int], numbers: dict[str, Any]
+) -> xr.DataArray:
+    """The same blocks as tasks of their own: no copy of the whole array, and no hash of it."""
+    along, *_ = array.dims
+    data = array.values
+    task = dask.delayed(kernel, pure=False)
+    shared = {name: dask.delayed(value, pure=False, traverse=False) for name, value in numbers.items()}
+    blocks = [task(data[start : start + BLOCK], **shared) for start in range(0, len(data), BLOCK)]
+    made = np.concatenate(dask.compute(*blocks, traverse=False)) if blocks else np.empty((0, *makes.values()))
+    coords = {along: array[along]} if along in array.coords else {}
+    return xr.DataArray(made, coords, (along, *makes)).transpose(*makes, along)
 
 
 def values(recording: xr.Dataset, name: str) -> np.ndarray:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.blas import daxpy
 from scipy.linalg.lapack import dpotrf, dpotrs
 
-from analyses._moments import Buffers, Plan, buffers, centred, means, scatters
+from analyses._moments import Plan, buffers, centred, means, panels, scatters
 
 EPS = np.finfo(float).eps
 
@@ -24,12 +23,13 @@ def fit(x: np.ndarray, made: Plan, shrinkage: float | None = None) -> tuple[np.n
              neuroid where the covariance is singular
     Source   Ledoit and Wolf 2004, doi 10.1016/S0047-259X(03)00096-4, lemma 3.3
     """
-    room = buffers(made, x.shape[2])
+    folds, classes = made.members.shape[:2]
+    room = [buffers(folds, x.shape[2]) for _ in range(classes)]
     fits = [_fit_one(moment, made, room, shrinkage) for moment in x]
     return np.array([weights for weights, _ in fits]), np.array([offsets for _, offsets in fits])
 
 
-def amount(count: float, fourth: float, frobenius: float, varied: int, features: int) -> float:
+def amount(count: float, fourth: float, frobenius: float, varied: float, features: int) -> float:
     """Ledoit and Wolf's shrinkage of a correlation matrix with `varied` ones on its diagonal.
 
     fourth: Σ over samples of the fourth power of their norm; frobenius: squared norm of the matrix.
@@ -52,37 +52,54 @@ def scales(variance: np.ndarray, count: np.ndarray | float, size: np.ndarray) ->
 
 
 def _fit_one(
-    x: np.ndarray, made: Plan, room: Buffers, shrinkage: float | None
+    x: np.ndarray, made: Plan, room: list[list[np.ndarray]], shrinkage: float | None
 ) -> tuple[np.ndarray, np.ndarray]:
     x, middle = centred(x)
+    square = x * x
     counts = made.counts
     priors = counts / counts.sum(axis=1, keepdims=True)
-    mean, variance = means(x, made)
+    mean, variance = means(x, square, made)
     scale = scales(variance, counts[..., None], middle + mean)
-    fourth = _fourth(x, mean, scale, made)
-    weights, offsets = [], []
-    for fold, parts in enumerate(scatters(x, mean, made, room)):
-        ridge = np.zeros(middle.size)
-        for code, (scatter, count, prior) in enumerate(zip(parts, counts[fold], priors[fold], strict=True)):
+    squares = np.zeros(counts.shape)
+    for code, mine in enumerate(room):
+        for rows, panel in scatters(x, mean[:, code], made, code, mine):
             if shrinkage is None:
-                norms = fourth[fold, code]
-                keep, target = _automatic(
-                    scatter, count, variance[fold, code], scale[fold, code], norms, room.spare
-                )
-            else:
-                keep, target = 1 - shrinkage, shrinkage * variance[fold, code].mean()
-            ridge += prior * target
-            if code:
-                daxpy(scatter.T.reshape(-1), parts[0].T.reshape(-1), a=prior * keep / count)
-            else:
-                scatter *= prior * keep / count
-        diagonal = parts[0].T.reshape(-1)[:: middle.size + 1]
-        diagonal += ridge
-        diagonal[diagonal == 0] = 1.0  # constant within classes, and out of reach of shrinkage: no evidence
-        function, offset = _functions(parts[0], mean[fold], middle, priors[fold])
-        weights.append(function)
-        offsets.append(offset)
-    return np.array(weights), np.array(offsets)
+                squares[:, code] += _squares(panel, rows, scale[:, code])
+    if shrinkage is None:
+        fourth = _fourth(x, square, mean, scale, made)
+        keep, ridge = _automatic(counts, variance, scale, fourth, squares / counts**2)
+    else:
+        keep = np.full(counts.shape, 1 - shrinkage)
+        ridge = np.broadcast_to(shrinkage * variance.mean(axis=2, keepdims=True), variance.shape)
+    factors, ridges = priors * keep / counts, np.einsum("fk,fkp->fp", priors, ridge)
+    fits = [
+        _functions(_pooled(room, fold, factors[fold], ridges[fold]), mean[fold], middle, priors[fold])
+        for fold in range(len(counts))
+    ]
+    return np.array([weights for weights, _ in fits]), np.array([offsets for _, offsets in fits])
+
+
+def _squares(panel: np.ndarray, rows: slice, scale: np.ndarray) -> np.ndarray:
+    """What a panel (fold, row, column) adds to the squared norm of the scaled, whole symmetric matrix."""
+    weight = scale**-2
+    twice = weight[:, rows.start :].copy()
+    twice[:, rows.stop - rows.start :] *= 2
+    summed = (panel * panel) @ twice[..., None]
+    return (summed[..., 0] * weight[:, rows]).sum(axis=1)
+
+
+def _pooled(room: list[list[np.ndarray]], fold: int, factors: np.ndarray, ridge: np.ndarray) -> np.ndarray:
+    """Σ factor · class scatter + diag(ridge), the lower triangle."""
+    pooled = np.zeros((ridge.size, ridge.size))
+    for place, rows in enumerate(panels(ridge.size)):
+        part = pooled[rows, rows.start :]
+        np.multiply(room[0][place][fold], factors[0], out=part)
+        for mine, factor in zip(room[1:], factors[1:], strict=True):
+            part += factor * mine[place][fold]
+    diagonal = pooled.reshape(-1)[:: ridge.size + 1]
+    diagonal += ridge
+    diagonal[diagonal == 0] = 1.0  # constant within classes, and out of reach of shrinkage: no evidence
+    return pooled.T
 
 
 def _functions(
@@ -96,30 +113,24 @@ def _functions(
     return functions, np.log(priors) - 0.5 * np.einsum("kp,kp->k", mean, functions)
 
 
-def _fourth(x: np.ndarray, mean: np.ndarray, scale: np.ndarray, made: Plan) -> np.ndarray:
+def _fourth(x: np.ndarray, square: np.ndarray, mean: np.ndarray, scale: np.ndarray, made: Plan) -> np.ndarray:
     """Σ over training presentations of the fourth power of the norm of their z scores, (fold, class)."""
+    features = x.shape[1]
     weight = scale**-2
     shift = mean * weight
-    norms = weight @ (x * x).T - 2 * (shift @ x.T) + (mean * shift).sum(axis=-1, keepdims=True)
+    norms = weight.reshape(-1, features) @ square.T - 2 * (shift.reshape(-1, features) @ x.T)
+    norms = norms.reshape(made.members.shape) + (mean * shift).sum(axis=-1, keepdims=True)
     return (norms**2 * made.members).sum(axis=-1)
 
 
 def _automatic(
-    scatter: np.ndarray,
-    count: float,
-    variance: np.ndarray,
-    scale: np.ndarray,
-    fourth: float,
-    spare: np.ndarray,
-) -> tuple[float, np.ndarray]:
-    """(keep, ridge): the shrunk class covariance is keep · scatter / count + diag(ridge)."""
-    weight = scale**-2
-    ones = variance * weight
-    np.multiply(scatter, scatter, out=spare)
-    frobenius = 2 * (weight @ (spare @ weight)) / count**2 - ones @ ones
-    varied = round(float(ones.sum()))
-    gamma = amount(count, fourth, frobenius, varied, variance.size)
-    return 1 - gamma, gamma * varied / variance.size * scale**2
+    counts: np.ndarray, variance: np.ndarray, scale: np.ndarray, fourth: np.ndarray, frobenius: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(keep, ridge) of each fold and class: the shrunk covariance is keep · scatter / count + diag(ridge)."""
+    features = variance.shape[-1]
+    varied = np.round((variance / scale**2).sum(axis=-1))
+    gamma = np.vectorize(amount)(counts, fourth, frobenius, varied, features)
+    return 1 - gamma, (gamma * varied / features)[..., None] * scale**2
 
 
 def solve(lower: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -1,10 +1,10 @@
 """First and second moments of the training presentations of every fold and class, from one pass over the
 data.
 
-Presentations that are trained in the same folds form a cell; each cell's Gram matrix is made once, and a
-fold's is the sum of its cells, or the total less the cells it leaves out where that takes fewer additions.
-Matrices are kept as lower triangles in buffers that live as long as one block of times: page faults cost
-more than the arithmetic.
+A fold's scatter matrix is its class's total less what the fold leaves out, or the sum over its training
+presentations where those are fewer. Matrices are made in panels of rows, from the diagonal to the right:
+half the work of whole ones, and small enough to stay in the processor's cache from the product to its last
+use.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.blas import dsyr, dsyrk
+
+PANEL = 64
 
 
 class Plan(NamedTuple):
-    """Rows of every cell; each class's cells; each (fold, class)'s cells to add, or to take from the
-    class's total; and who trains: members (fold, class, n), 0 or 1."""
+    """Who trains, members (fold, class, n), 0 or 1; and of every class: all its rows that train in some
+    fold, whether scatters are totals less what a fold leaves out, and the rows (fold, r) that it leaves
+    out or else trains, padded with -1."""
 
-    cells: list[np.ndarray]
-    owned: list[list[int]]
-    terms: list[list[tuple[bool, list[int]]]]
     members: np.ndarray
+    inside: list[np.ndarray]
+    less: list[bool]
+    rows: list[np.ndarray]
 
     @property
     def counts(self) -> np.ndarray:
@@ -31,75 +33,61 @@ class Plan(NamedTuple):
         return self.members.sum(axis=2)
 
 
-class Buffers(NamedTuple):
-    """Matrices (…, p, p) in the order that LAPACK wants: of cells, of class totals, of one fold's classes,
-    spare.
-    """
-
-    cells: list[np.ndarray]
-    totals: list[np.ndarray]
-    fold: list[np.ndarray]
-    spare: np.ndarray
-
-
 def plan(codes: np.ndarray, train: np.ndarray) -> Plan:
-    """The cells of `codes` (n) x patterns of `train` (fold, n), and what every fold takes of them."""
-    cells: list[np.ndarray] = []
-    owned: list[list[int]] = []
-    pattern: list[np.ndarray] = []
-    for code in range(codes.max() + 1):
-        members = np.flatnonzero((codes == code) & train.any(axis=0))
-        patterns, which = np.unique(train[:, members], axis=1, return_inverse=True)
-        owned.append([len(cells) + number for number in range(patterns.shape[1])])
-        cells += [members[which.ravel() == number] for number in range(patterns.shape[1])]
-        pattern += list(patterns.T)
-    members = np.array([(codes == code) & train for code in range(len(owned))], dtype=float).swapaxes(0, 1)
-    if members.sum(axis=2).min() < 2:
-        fold = int(members.sum(axis=2).min(axis=1).argmin())
-        raise ValueError(f"fold {fold}: a class has fewer than 2 training presentations; use fewer folds")
-    terms = [[_terms(mine, pattern, fold) for mine in owned] for fold in range(len(train))]
-    return Plan(cells, owned, terms, members)
+    """What the folds of `train` (fold, n) take of the classes of `codes` (n), made once for all times."""
+    classes = [codes == code for code in range(codes.max() + 1)]
+    members = np.array([mine & train for mine in classes], dtype=float).swapaxes(0, 1)
+    fewest = members.sum(axis=2).min(axis=1)
+    if fewest.min() < 2:
+        raise ValueError(
+            f"fold {fewest.argmin()}: a class has fewer than 2 training presentations; use fewer folds"
+        )
+    inside = [np.flatnonzero(mine & train.any(axis=0)) for mine in classes]
+    left = [[rows[~side[rows]] for side in train] for rows in inside]
+    kept = [[rows[side[rows]] for side in train] for rows in inside]
+    less = [sum(map(len, out)) < sum(map(len, into)) for out, into in zip(left, kept, strict=True)]
+    rows = [_padded(out if fewer else into) for out, into, fewer in zip(left, kept, less, strict=True)]
+    return Plan(members, inside, less, rows)
 
 
-def _terms(mine: list[int], pattern: list[np.ndarray], fold: int) -> tuple[bool, list[int]]:
-    inside = [cell for cell in mine if pattern[cell][fold]]
-    outside = [cell for cell in mine if not pattern[cell][fold]]
-    return (True, outside) if len(outside) < len(inside) else (False, inside)
-
-
-def buffers(made: Plan, features: int) -> Buffers:
-    """Room for one block of times."""
-
-    def room(count: int) -> list[np.ndarray]:
-        return [matrix.T for matrix in np.zeros((count, features, features))]
-
-    return Buffers(room(len(made.cells)), room(len(made.owned)), room(len(made.owned)), room(1)[0])
-
-
-def means(x: np.ndarray, made: Plan) -> tuple[np.ndarray, np.ndarray]:
+def means(x: np.ndarray, square: np.ndarray, made: Plan) -> tuple[np.ndarray, np.ndarray]:
     """Mean and population variance (fold, class, p) of the training presentations; x (n, p), best centred."""
-    share = made.members / made.counts[..., None]
+    shape = (*made.members.shape[:2], x.shape[1])
+    share = (made.members / made.counts[..., None]).reshape(-1, len(x))
     mean = share @ x
-    return mean, share @ (x * x) - mean**2
+    return mean.reshape(shape), (share @ square - mean**2).reshape(shape)
 
 
-def scatters(x: np.ndarray, mean: np.ndarray, made: Plan, room: Buffers) -> Iterator[list[np.ndarray]]:
-    """Fold by fold, every class's scatter about its mean, as lower triangles that last until the next
-    fold.
+def scatters(
+    x: np.ndarray, mean: np.ndarray, made: Plan, code: int, room: list[np.ndarray]
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Of one class, panel after panel: its rows of the matrix, and (fold, row, column from the panel's
+    first on).
+
+    Reads    x (n, p), best centred; mean (fold, p); room, the buffers that hold and keep the panels
     """
-    for rows, gram in zip(made.cells, room.cells, strict=True):
-        dsyrk(1.0, x[rows].T, beta=0.0, c=gram, lower=1, overwrite_c=1)
-    for mine, total in zip(made.owned, room.totals, strict=True):
-        _sum([room.cells[cell] for cell in mine], total)
-    for fold, terms in enumerate(made.terms):
-        for code, (less, cells) in enumerate(terms):
-            parts, scatter = [room.cells[cell] for cell in cells], room.fold[code]
-            if less:
-                _less(room.totals[code], parts, scatter)
-            else:
-                _sum(parts, scatter)
-            dsyr(-made.counts[fold, code], mean[fold, code], lower=1, a=scatter, overwrite_a=1)
-        yield room.fold
+    taken = x[made.rows[code]] * (made.rows[code] >= 0)[..., None]
+    weight = np.sqrt(made.counts[:, code])[:, None]
+    if made.less[code]:
+        taken = np.concatenate([taken, (weight * mean)[:, None]], axis=1)
+        total = x[made.inside[code]]
+    else:
+        taken -= mean[:, None] * (made.rows[code] >= 0)[..., None]
+    for panel, rows in zip(room, panels(x.shape[1]), strict=True):
+        np.matmul(taken[:, :, rows].swapaxes(1, 2), taken[:, :, rows.start :], out=panel)
+        if made.less[code]:
+            np.subtract(total[:, rows].T @ total[:, rows.start :], panel, out=panel)
+        yield rows, panel
+
+
+def panels(features: int) -> list[slice]:
+    """Rows of each panel."""
+    return [slice(start, min(start + PANEL, features)) for start in range(0, features, PANEL)]
+
+
+def buffers(folds: int, features: int) -> list[np.ndarray]:
+    """Room for the panels of one class: (fold, row, column from the panel's first on)."""
+    return [np.empty((folds, rows.stop - rows.start, features - rows.start)) for rows in panels(features)]
 
 
 def centred(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,19 +96,8 @@ def centred(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x - middle, middle
 
 
-def symmetric(lower: np.ndarray) -> np.ndarray:
-    """A full matrix from its lower triangle."""
-    return np.tril(lower) + np.tril(lower, -1).T
-
-
-def _less(total: np.ndarray, parts: list[np.ndarray], out: np.ndarray) -> None:
-    if not parts:
-        out[...] = total
-    for place, part in enumerate(parts):
-        np.subtract(out if place else total, part, out=out)
-
-
-def _sum(parts: list[np.ndarray], out: np.ndarray) -> None:
-    out[...] = parts[0]
-    for part in parts[1:]:
-        out += part
+def _padded(rows: list[np.ndarray]) -> np.ndarray:
+    out = np.full((len(rows), max(map(len, rows))), -1)
+    for line, part in zip(out, rows, strict=True):
+        line[: part.size] = part
+    return out

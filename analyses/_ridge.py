@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.blas import dtrsm
-from scipy.linalg.lapack import dpotrf
+from scipy.linalg.lapack import dpotrf, dpotrs
 
-from analyses._lda import scales, solve
-from analyses._moments import Buffers, Plan, buffers, centred, means, scatters
+from analyses._lda import scales
+from analyses._moments import Plan, buffers, centred, means, panels, scatters
 
 
 def fit(
@@ -22,7 +21,7 @@ def fit(
     Returns  coefficients (time, fold, k, p), intercepts (time, fold, k), for x as it was given
     Source   Hoerl and Kennard 1970, doi 10.1080/00401706.1970.10488634
     """
-    room = buffers(made, x.shape[2])
+    room = buffers(len(made.members), x.shape[2])
     fits = [_fit_one(moment, targets, made, room, alpha, standardize) for moment in x]
     return np.array([weights for weights, _ in fits]), np.array([offsets for _, offsets in fits])
 
@@ -30,56 +29,61 @@ def fit(
 def hats(
     x: np.ndarray, made: Plan, test: np.ndarray, alpha: float = 1.0, standardize: bool = True
 ) -> list[np.ndarray]:
-    """Of one time, for every fold: the matrix that takes centred training targets to centred test
-    predictions.
+    """Of one time, for every fold: the matrix that takes centred training targets to test predictions,
+    less ȳ and up to a constant a column.
 
     Reads    x (n, p); test (fold, n)
     Returns  a list of (test of the fold, training of the fold)
     """
-    x, middle = centred(x)
-    mean, variance = means(x, made)
+    x, _, scale, factors, mean = _factors(x, made, buffers(len(made.members), x.shape[1]), alpha, standardize)
     found = []
-    for fold, (scatter,) in enumerate(scatters(x, mean, made, buffers(made, x.shape[1]))):
-        scale = _scale(variance[fold, 0], made.counts[fold, 0], middle + mean[fold, 0], standardize)
-        rows = np.flatnonzero(made.members[fold, 0])
-        factor = _factor(scatter, scale, alpha)
-        both = (x[np.concatenate([rows, np.flatnonzero(test[fold])])] - mean[fold, 0]) / scale
-        halves = dtrsm(1.0, factor, both.T, lower=1)
-        found.append(halves[:, rows.size :].T @ halves[:, : rows.size])
+    for fold, factor in enumerate(factors):
+        tested = (x[test[fold]] - mean[fold]) / scale[fold]
+        solved, _info = dpotrs(factor, tested.T, lower=1)
+        trained = x[made.members[fold, 0] > 0]
+        found.append((solved.T / scale[fold]) @ trained.T)
     return found
 
 
 def _fit_one(
-    x: np.ndarray, targets: np.ndarray, made: Plan, room: Buffers, alpha: float, standardize: bool
+    x: np.ndarray, targets: np.ndarray, made: Plan, room: list[np.ndarray], alpha: float, standardize: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    x, middle = centred(x)
-    mean, variance = means(x, made)
+    x, middle, scale, factors, mean = _factors(x, made, room, alpha, standardize)
     weights, offsets = [], []
-    for fold, (scatter,) in enumerate(scatters(x, mean, made, room)):
-        centre = mean[fold, 0]
-        scale = _scale(variance[fold, 0], made.counts[fold, 0], middle + centre, standardize)
+    for fold, factor in enumerate(factors):
         member = made.members[fold, 0]
         level = member @ targets / member.sum()
         cross = ((targets - level) * member[:, None]).T @ x
-        function = solve(_ridged(scatter, scale, alpha), np.asfortranarray((cross / scale).T)).T / scale
-        weights.append(function)
-        offsets.append(level - function @ (centre + middle))
+        solved, _info = dpotrs(factor, (cross / scale[fold]).T, lower=1)
+        weights.append(solved.T / scale[fold])
+        offsets.append(level - weights[-1] @ (mean[fold] + middle))
     return np.array(weights), np.array(offsets)
 
 
-def _scale(variance: np.ndarray, count: float, size: np.ndarray, standardize: bool) -> np.ndarray:
-    return scales(variance, count, size) if standardize else np.ones(variance.size)
+def _factors(
+    x: np.ndarray, made: Plan, room: list[np.ndarray], alpha: float, standardize: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray], np.ndarray]:
+    """Centred x, its means, and of every fold: scale (fold, p), Cholesky factor of the scaled Gram matrix
+    + α, mean.
+    """
+    x, middle = centred(x)
+    mean, variance = (part[:, 0] for part in means(x, x * x, made))
+    scale = np.ones(mean.shape)
+    if standardize:
+        scale = scales(variance, made.counts, middle + mean)
+    for _ in scatters(x, mean, made, 0, room):
+        pass
+    return x, middle, scale, [_factor(room, fold, scale[fold], alpha) for fold in range(len(mean))], mean
 
 
-def _ridged(scatter: np.ndarray, scale: np.ndarray, alpha: float) -> np.ndarray:
-    scatter /= scale
-    scatter /= scale[:, None]
-    scatter.T.reshape(-1)[:: scale.size + 1] += alpha
-    return scatter
-
-
-def _factor(scatter: np.ndarray, scale: np.ndarray, alpha: float) -> np.ndarray:
-    factor, info = dpotrf(_ridged(scatter, scale, alpha), lower=1, clean=0, overwrite_a=1)
+def _factor(room: list[np.ndarray], fold: int, scale: np.ndarray, alpha: float) -> np.ndarray:
+    matrix = np.zeros((scale.size, scale.size))
+    for panel, rows in zip(room, panels(scale.size), strict=True):
+        np.multiply(
+            panel[fold], 1 / (scale[rows, None] * scale[rows.start :]), out=matrix[rows, rows.start :]
+        )
+    matrix.reshape(-1)[:: scale.size + 1] += alpha
+    factor, info = dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
     if info:
-        raise ValueError(f"ridge: singular at neuroid {info - 1}; use alpha above 0")
+        raise ValueError(f"ridge: singular at neuroid {info - 1}; use a strength above 0")
     return factor

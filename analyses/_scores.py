@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import rankdata
 
+LARGEST = np.int64(2**63 - 1)
+
 
 def auc(decisions: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """Probability that a positive presentation has a larger decision value than a negative one, ties
@@ -20,17 +22,18 @@ def auc(decisions: np.ndarray, positive: np.ndarray) -> np.ndarray:
     0.75
     """
     positive = np.broadcast_to(positive, decisions.shape)
-    bits = np.ascontiguousarray(decisions + 0.0).view(np.int64)
-    ordered = (bits ^ ((bits >> 63) & np.int64(2**63 - 1))) & ~np.int64(1)
-    ordered = np.sort(ordered | positive, axis=-1)
-    label = (ordered & 1).astype(bool)
-    negatives = np.cumsum(~label, axis=-1)
-    pairs = positive.sum(axis=-1) * negatives[..., -1]
+    ordered = (decisions + 0.0).view(np.int64)  # + 0.0 makes one zero of two
+    ordered ^= (ordered >> 63) & LARGEST
+    ordered &= ~np.int64(1)
+    ordered |= positive
+    ordered.sort(axis=-1)
+    label = (ordered & 1).astype(np.float64)
+    ones = label.sum(axis=-1)
+    before = label @ np.arange(label.shape[-1], dtype=np.float64) - ones * (ones - 1) / 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        area = np.where(label, negatives, 0).sum(axis=-1) / pairs
+        area = np.asarray(before / (ones * (label.shape[-1] - ones)))
     tied = ((ordered[..., 1:] ^ ordered[..., :-1]) == 1).any(axis=-1)
     if tied.any():
-        area = np.array(area)
         area[tied] = _auc_with_ties(decisions[tied], positive[tied])
     return np.where(np.isnan(decisions).any(axis=-1), np.nan, area)
 

@@ -56,21 +56,22 @@ def test_shrinkage_amount_equals_scikit_learn(features: int) -> None:
 @pytest.mark.parametrize("crossed", [False, True])
 def test_scatters_equal_their_definition(crossed: bool) -> None:
     rng = np.random.default_rng(4)
-    x, codes, part = rng.normal(size=(60, 7)), rng.integers(0, 2, 60), rng.integers(0, 4, 60)
+    x, codes, part = rng.normal(size=(60, 70)), rng.integers(0, 2, 60), rng.integers(0, 4, 60)
     train = np.array([part != fold for fold in range(4)])
     if crossed:
         other = rng.integers(0, 3, 60)
         train = np.array([side & (other != fold) for side in train for fold in range(3)])
     made = _moments.plan(codes, train)
-    mean, variance = _moments.means(x, made)
-    room = _moments.buffers(made, 7)
-    for fold, found in enumerate(_moments.scatters(x, mean, made, room)):
-        for code, scatter in enumerate(found):
-            inside = x[train[fold] & (codes == code)]
-            np.testing.assert_allclose(mean[fold, code], inside.mean(0), atol=1e-12)
-            np.testing.assert_allclose(variance[fold, code], inside.var(0), atol=1e-12)
-            expected = np.cov(inside.T, bias=True) * len(inside)
-            np.testing.assert_allclose(_moments.symmetric(scatter), expected, atol=1e-10)
+    mean, variance = _moments.means(x, x * x, made)
+    for code in (0, 1):
+        room = _moments.buffers(len(train), 70)
+        for rows, panel in _moments.scatters(x, mean[:, code], made, code, room):
+            for fold, side in enumerate(train):
+                inside = x[side & (codes == code)]
+                np.testing.assert_allclose(mean[fold, code], inside.mean(0), atol=1e-12)
+                np.testing.assert_allclose(variance[fold, code], inside.var(0), atol=1e-12)
+                expected = np.cov(inside.T, bias=True) * len(inside)
+                np.testing.assert_allclose(panel[fold], expected[rows, rows.start :], atol=1e-10)
 
 
 def test_sample_space_discriminant_equals_feature_space() -> None:
