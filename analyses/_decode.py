@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analyses import _lda, _logistic, _ridge
+from analyses import _correlation, _lda, _logistic, _ridge
 from analyses._moments import plan
 from analyses._scores import auc, balanced_accuracy
 
@@ -125,6 +125,8 @@ def _fit(block: np.ndarray, task: Task, estimator: Estimator) -> tuple[np.ndarra
         if estimator.strength is not None and estimator.standardize:
             return _standardized_lda(block, task, estimator.strength)
         return _lda.fit(block, plan(task.codes, task.train), estimator.strength)
+    if estimator.name == "correlation":
+        return _correlation.fit(block, task.codes, task.train, estimator.standardize)
     if estimator.name == "ridge":
         pooled = plan(np.zeros_like(task.codes), task.train)
         return _ridge.fit(block, _targets(task), pooled, _alpha(estimator), estimator.standardize)

@@ -30,8 +30,10 @@ def timeline(axes: Axes, chance: float | None, measure: str) -> None:
     axes.text(0, 1.01, "stimulus onset", transform=axes.get_xaxis_transform(), fontsize=7, color="0.4")
     if chance is not None:
         axes.axhline(chance, color="0.4", linewidth=1, linestyle=(0, (4, 3)), zorder=0)
-        axes.annotate(f"chance {chance:.3g}", (1, chance), xycoords=("axes fraction", "data"), xytext=(-3, 3),
-                      textcoords="offset points", ha="right", fontsize=7, color="0.4")  # fmt: skip
+        axes.annotate(
+            f"chance\n{chance:.3g}", (1.005, chance), xycoords=("axes fraction", "data"),
+            va="center", fontsize=7, color="0.4",
+        )  # fmt: skip
     axes.set_xlabel("time from stimulus onset (s)")
     axes.set_ylabel(NAMES.get(measure, measure))
     axes.spines[["top", "right"]].set_visible(False)

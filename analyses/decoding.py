@@ -22,7 +22,7 @@ from analyses._labelled import over, values
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ESTIMATORS = ("lda", "ridge", "logistic")
+ESTIMATORS = ("lda", "ridge", "logistic", "correlation")
 SCORES = ("auc", "balanced_accuracy")
 TRIALS = ["presentation", "neuroid"]
 BLOCKED = -4.0  # z of the runs test below which labels count as blocked
@@ -45,9 +45,9 @@ def time_resolved(
 ) -> xr.Dataset:
     """Cross-validated score of `label` at every time.
 
-    Estimators: "lda" with Ledoit-Wolf shrinkage, or `strength` as a fixed shrinkage; "ridge" and
-    "logistic" with `strength` as the weight of the L2 penalty (1). Score: AUC for two classes, else
-    balanced accuracy. An AUC compares presentations of one fold only; folds count by their pairs.
+    Estimators: "lda" with Ledoit-Wolf shrinkage, or `strength` as a fixed shrinkage; "ridge" and "logistic"
+    with `strength` as the weight of the L2 penalty (1); "correlation" with each class's mean. Score: AUC for
+    two classes, else balanced accuracy. An AUC compares presentations of one fold only; folds count by pairs.
 
     Reads    response (presentation, neuroid, time), any unit; label (presentation); folds, a number or a
              Dataset of train and test (fold, presentation)

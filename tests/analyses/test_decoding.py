@@ -83,6 +83,22 @@ def test_many_classes_equal_scikit_learn(name: str) -> None:
     np.testing.assert_allclose(ours["decision"].values[test, :, 20], expected, rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize("standardize", [True, False])
+def test_largest_correlation_is_chosen(standardize: bool) -> None:
+    recording = planted(classes=5)
+    split = folds.split(recording, "label", folds=4)
+    options = {"estimator": "correlation", "standardize": standardize}
+    ours = decoding.time_resolved(recording, "label", folds=split, **options)["decision"]
+    train, test = split["train"].values[1], split["test"].values[1]
+    x, label = recording["response"].values[:, :, 20], recording["label"].values
+    if standardize:
+        x = (x - x[train].mean(0)) / x[train].std(0)
+    means = np.array([x[train & (label == name)].mean(0) for name in range(5)])
+    expected = np.corrcoef(x[test], means)[: test.sum(), test.sum() :]
+    length = np.linalg.norm(x[test] - x[test].mean(1, keepdims=True), axis=1)
+    np.testing.assert_allclose(ours.values[test, :, 20] / length[:, None], expected, rtol=0, atol=1e-12)
+
+
 def test_offsets_of_many_standard_deviations_cost_no_digits() -> None:
     recording = planted()
     far = recording.copy(deep=True)
