@@ -60,8 +60,8 @@ def check(dataset: xr.Dataset) -> xr.Dataset:
     for name in map(str, dataset.dims):
         if name not in DIMENSIONS:
             raise ValueError(f"dimension {name!r}: not in the vocabulary; {nearest(name, DIMENSIONS)}")
-    for name, variable in dataset.variables.items():
-        _check_variable(str(name), variable)
+    for key, variable in dataset.variables.items():
+        _check_variable(str(key), variable)
     for name in map(str, dataset.data_vars):
         if "units" not in dataset[name].attrs:
             raise ValueError(f"variable {name!r}: has no units; give attrs['units'], '1' for a plain number")
@@ -91,7 +91,9 @@ def _check_variable(name: str, variable: xr.Variable) -> None:
     if variable.ndim == 0:
         raise ValueError(f"variable {name!r}: is a scalar, which the store cannot protect; keep it in attrs")
     if variable.dtype.kind not in "fiubUSOc":
-        raise ValueError(f"variable {name!r}: has type {variable.dtype}; numbers, booleans and text are stored")
+        raise ValueError(
+            f"variable {name!r}: has type {variable.dtype}; numbers, booleans and text are stored"
+        )
     if variable.dtype.kind == "O" and not all(isinstance(item, str) for item in np.ravel(variable.values)):
         raise ValueError(f"variable {name!r}: holds Python objects; numbers, booleans and text are stored")
 
