@@ -43,11 +43,14 @@ def amount(count: float, fourth: float, frobenius: float, varied: float, feature
     return 0.0 if least == 0 else least / delta
 
 
-def scales(variance: np.ndarray, count: np.ndarray | float, size: np.ndarray) -> np.ndarray:
-    """Standard deviations; 1 for a constant column of values as large as `size`, where rounding is no
-    variance.
+def scales(variance: np.ndarray, count: np.ndarray | float, size: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Standard deviations; 1 for a constant column, whose variance is but the rounding of values of this
+    size.
+
+    variance about `mean`, of values that were centred elsewhere and were `size` before.
     """
-    constant = variance <= count * EPS * variance + (count * size * EPS) ** 2
+    rounding = count * EPS * variance + (count * size * EPS) ** 2 + 8 * EPS * mean**2
+    constant = variance <= rounding
     return np.where(constant, 1.0, np.sqrt(np.where(constant, 1.0, variance)))
 
 
@@ -59,7 +62,7 @@ def _fit_one(
     counts = made.counts
     priors = counts / counts.sum(axis=1, keepdims=True)
     mean, variance = means(x, square, made)
-    scale = scales(variance, counts[..., None], middle + mean)
+    scale = scales(variance, counts[..., None], middle + mean, mean)
     squares = np.zeros(counts.shape)
     for code, mine in enumerate(room):
         for rows, panel in scatters(x, mean[:, code], made, code, mine):

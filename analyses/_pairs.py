@@ -87,20 +87,22 @@ def _conditions(
     for code, (mine, held) in enumerate(zip(rows, tests, strict=True)):
         mean[code] = x[mine].mean(axis=0)
         deviation = x[mine] - mean[code]
-        keep, ridge[code] = _shrink(deviation, middle + mean[code], shrinkage)
+        keep, ridge[code] = _shrink(deviation, middle, mean[code], shrinkage)
         root[code, : mine.size] = deviation * np.sqrt(keep)
         test[code, : held.size] = x[held]
         real[code, : held.size] = True
     return Conditions(root, ridge, mean, np.array([part.size for part in rows], dtype=float), test, real)
 
 
-def _shrink(deviation: np.ndarray, size: np.ndarray, shrinkage: float | None) -> tuple[float, np.ndarray]:
+def _shrink(
+    deviation: np.ndarray, middle: np.ndarray, mean: np.ndarray, shrinkage: float | None
+) -> tuple[float, np.ndarray]:
     """(keep, ridge): the shrunk covariance is keep · deviationᵀ deviation / count + diag(ridge)."""
     count, features = deviation.shape
     variance = (deviation**2).mean(axis=0)
     if shrinkage is not None:
         return 1 - shrinkage, np.full(features, shrinkage * variance.mean())
-    scale = scales(variance, count, size)
+    scale = scales(variance, count, middle + mean, mean)
     scaled = deviation / scale
     gram = scaled @ scaled.T  # the Frobenius norm is the same in sample space
     varied = round(float((variance / scale**2).sum()))

@@ -70,7 +70,7 @@ def _factors(
     mean, variance = (part[:, 0] for part in means(x, x * x, made))
     scale = np.ones(mean.shape)
     if standardize:
-        scale = scales(variance, made.counts, middle + mean)
+        scale = scales(variance, made.counts, middle + mean, mean)
     for _ in scatters(x, mean, made, 0, room):
         pass
     return x, middle, scale, [_factor(room, fold, scale[fold], alpha) for fold in range(len(mean))], mean

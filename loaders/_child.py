@@ -10,6 +10,7 @@ and takes its children along.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import io
 import json
@@ -80,6 +81,14 @@ def size(path: Path) -> int:
     if path.is_dir():
         return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
     return path.stat().st_size if path.exists() else 0
+
+
+@atexit.register
+def _stop() -> None:
+    process, line = _servers.pop(os.getpid(), (None, None))
+    if process and line:
+        line.close()
+        process.wait()
 
 
 def _send(request: bytes, sink: int) -> None:

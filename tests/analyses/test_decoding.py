@@ -229,6 +229,20 @@ def test_f61_constant_neuroids_and_separable_classes_are_decoded_without_warning
         assert float(found.sel(time=slice(0, None)).min()) == 1.0
 
 
+def test_f61_neuroids_silent_in_one_class_equal_scikit_learn() -> None:
+    recording = planted(classes=3)
+    rng = np.random.default_rng(8)
+    counts = rng.poisson(0.3, size=recording["response"].shape).astype(float)
+    counts[recording["label"].values == 1, :12] = 0.0
+    recording["response"] = recording["response"].copy(data=counts)
+    split = folds.split(recording, "label", folds=4)
+    ours = decoding.time_resolved(recording, "label", folds=split)["decision"]
+    train, test = split["train"].values[0], split["test"].values[0]
+    peer = PEERS["lda"][1].fit(counts[train, :, 9], recording["label"].values[train])
+    expected = peer.decision_function(counts[test, :, 9])
+    np.testing.assert_allclose(ours.values[test, :, 9], expected, rtol=0, atol=1e-8)
+
+
 def test_f61_a_bin_of_zeros_is_exactly_at_chance() -> None:
     recording = planted()
     recording["response"][:, :, 4] = 0.0
