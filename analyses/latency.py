@@ -92,7 +92,7 @@ def plot(result: xr.Dataset) -> Figure:
         line.set_label(f"{name}, {1000 * latency:.0f} ms")
         axes.plot([latency], [result.attrs["fraction"]], "o", color=GREYS[place], markersize=5)
     timeline(axes, 0.0, "score, from chance (0) to its peak (1)")
-    axes.legend(
-        frameon=False, fontsize=7, loc="upper left", title=f"time of {result.attrs['fraction']:.0%} of peak"
-    )
+    axes.set_ylim(top=1.5)
+    heading = f"time of {result.attrs['fraction']:.0%} of the peak"
+    axes.legend(frameon=False, fontsize=7, loc="upper left", title=heading, title_fontsize=7)
     return made

@@ -45,12 +45,14 @@ def across(recording: xr.Dataset, *, dim: str = "subject", confidence: float = 0
 def plot(result: xr.Dataset) -> Figure:
     """The mean curve with its interval and chance line.
 
-    Reads    what `across` returned, with auc or balanced_accuracy (time)
+    Reads    what `across` returned, with auc or balanced_accuracy (time[, test_time])
     Returns  a matplotlib Figure
     """
-    from analyses._plots import caption, figure, timeline
+    from analyses._plots import caption, figure, matrix, timeline
 
     name = "auc" if "auc" in result else "balanced_accuracy"
+    if "test_time" in result.dims:
+        return matrix(result[name], result.attrs)
     made, (axes,) = figure()
     low, high = result[f"{name}_low"], result[f"{name}_high"]
     interval = f"{result.attrs['confidence']:.0%} CI of the mean"

@@ -117,5 +117,8 @@ def test_interval_across_units_equals_its_definition_and_covers() -> None:
     assert 0.9 < float(((found["auc_low"] < 0) & (found["auc_high"] > 0)).mean()) < 0.99
     (axes,) = plot(found).axes
     assert axes.get_ylabel() == "AUC"
+    square = xr.Dataset({"auc": (("subject", "time", "test_time"), rng.normal(size=(4, 3, 3)))})
+    square = square.assign_coords(time=[0.0, 0.1, 0.2], test_time=[0.0, 0.1, 0.2]).assign_attrs(chance=0.0)
+    assert plot(across(square)).axes[0].get_ylabel() == "training time (s)"
     with pytest.raises(ValueError, match="at least 2 are needed"):
         across(result.isel(subject=[0]))
