@@ -40,16 +40,16 @@ class Estimator(NamedTuple):
 
 def weigh(block: np.ndarray, task: Task, estimator: Estimator) -> np.ndarray:
     """block (time, n, p) to discriminant functions (time, fold, function, p + 1), the intercept last."""
-    weights, offsets = _fit(_finite(block), task, estimator)
+    block, reference = _near_zero(block)
+    weights, offsets = _fit(block, reference, task, estimator)
+    offsets = offsets - np.einsum("tfkp,tp->tfk", weights, reference)
     return np.concatenate([weights, offsets[..., None]], axis=-1)
 
 
 def decide(block: np.ndarray, task: Task, estimator: Estimator) -> np.ndarray:
-    """block (time, n, p) to the decision values (time, n, function) of the fold that tests each
-    presentation.
-    """
-    block = _finite(block)
-    weights, offsets = _fit(block, task, estimator)
+    """block (time, n, p) to decision values (time, n, function) of the fold that tests each presentation."""
+    block, reference = _near_zero(block)
+    weights, offsets = _fit(block, reference, task, estimator)
     out = np.full((len(block), task.codes.size, task.functions), np.nan)
     for fold, test in enumerate(task.test):
         out[:, test] = block[:, test] @ weights[:, fold].swapaxes(1, 2) + offsets[:, fold, None]
@@ -90,9 +90,8 @@ def score_weights(block: np.ndarray, task: Task, weights: np.ndarray) -> np.ndar
 
 def null(block: np.ndarray, task: Task, estimator: Estimator, relabelled: np.ndarray) -> np.ndarray:
     """block (time, n, p), relabelled codes (permutation, n) to scores (time, permutation)."""
-    block = _finite(block)
     if estimator.name == "ridge" and task.functions == 1:
-        return _ridge_null(block, task, estimator, relabelled)
+        return _ridge_null(_near_zero(block)[0], task, estimator, relabelled)
     scores = [
         score(decide(block, task._replace(codes=codes), estimator), task._replace(codes=codes))
         for codes in relabelled
@@ -120,13 +119,18 @@ def _ridge_null(block: np.ndarray, task: Task, estimator: Estimator, relabelled:
     return out
 
 
-def _fit(block: np.ndarray, task: Task, estimator: Estimator) -> tuple[np.ndarray, np.ndarray]:
+def _fit(
+    block: np.ndarray, reference: np.ndarray, task: Task, estimator: Estimator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Functions of block (time, n, p), which is the data less reference (time, p)."""
     if estimator.name == "lda":
         if estimator.strength is not None and estimator.standardize:
             return _standardized_lda(block, task, estimator.strength)
-        return _lda.fit(block, plan(task.codes, task.train), estimator.strength)
+        return _lda.fit(block, plan(task.codes, task.train), estimator.strength, reference)
     if estimator.name == "correlation":
-        return _correlation.fit(block, task.codes, task.train, estimator.standardize)
+        whole = block + reference[:, None]
+        weights, offsets = _correlation.fit(whole, task.codes, task.train, estimator.standardize)
+        return weights, offsets + np.einsum("tfkp,tp->tfk", weights, reference)
     if estimator.name == "ridge":
         pooled = plan(np.zeros_like(task.codes), task.train)
         return _ridge.fit(block, _targets(task), pooled, _alpha(estimator), estimator.standardize)
@@ -144,11 +148,12 @@ def _standardized_lda(block: np.ndarray, task: Task, shrinkage: float) -> tuple[
     weights, offsets = [], []
     for train in task.train:
         inside = block[:, train]
-        scale = inside.std(axis=1)
+        scale, centre = inside.std(axis=1), inside.mean(axis=1)
         scale[scale <= np.abs(inside).max(axis=1) * 1e-14] = 1.0
-        one, offset = _lda.fit(block / scale[:, None], plan(task.codes, train[None]), shrinkage)
+        scaled = (block - centre[:, None]) / scale[:, None]
+        one, offset = _lda.fit(scaled, plan(task.codes, train[None]), shrinkage)
         weights.append(one / scale[:, None, None])
-        offsets.append(offset)
+        offsets.append(offset - np.einsum("tfkp,tp->tfk", weights[-1], centre))
     return np.concatenate(weights, axis=1), np.concatenate(offsets, axis=1)
 
 
@@ -176,11 +181,23 @@ def _pooled(areas: list[np.ndarray], pairs: list[np.ndarray]) -> np.ndarray:
         return won / np.asarray(sum(pairs), dtype=float)
 
 
-def _finite(block: np.ndarray) -> np.ndarray:
-    if not np.isfinite(block).all():
+def _near_zero(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`_finite` block less its first presentation, and that: far offsets then cost no digits."""
+    reference = np.array(block[:, 0], dtype=np.float64)
+    return _finite(block, reference), reference
+
+
+def _finite(block: np.ndarray, reference: np.ndarray | float = 0.0) -> np.ndarray:
+    """block (time, n, p), less a reference (time, p), in memory in this order; ValueError names the first
+    value that is no number."""
+    ordered = np.empty(block.shape)
+    for row in range(block.shape[1]):  # a presentation at a time stays in cache while it is turned over
+        np.subtract(block[:, row], reference, out=ordered[:, row])
+    flat = ordered.reshape(-1)
+    if not np.isfinite(flat @ flat) and not np.isfinite(block).all():
         moment, row, neuroid = np.argwhere(~np.isfinite(block))[0]
         raise ValueError(
             f"response: presentation {row}, neuroid {neuroid} is {block[moment, row, neuroid]}; "
             "leave out that neuroid or presentation, nothing is imputed"
         )
-    return np.ascontiguousarray(block, dtype=np.float64)
+    return ordered

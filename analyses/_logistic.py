@@ -7,7 +7,6 @@ from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from analyses._lda import scales
-from analyses._moments import centred
 
 STEPS = 100
 TOLERANCE = 1e-9
@@ -36,12 +35,9 @@ def fit(
 
 
 def _fit_one(x: np.ndarray, y: np.ndarray, penalty: float, standardize: bool) -> tuple[np.ndarray, float]:
-    x, middle = centred(x)
-    scale = (
-        scales((x * x).mean(axis=0), len(x), middle, np.zeros_like(middle))
-        if standardize
-        else np.ones(middle.size)
-    )
+    middle = x.mean(axis=0)
+    x = x - middle
+    scale = scales((x * x).mean(axis=0), len(x), middle) if standardize else np.ones(middle.size)
     design = np.column_stack([x / scale, np.ones(len(x))])
     ridge = np.append(np.full(middle.size, penalty), 0.0)
     solution = _newton(design, y, ridge)

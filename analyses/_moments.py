@@ -18,19 +18,30 @@ PANEL = 64
 
 
 class Plan(NamedTuple):
-    """Who trains, members (fold, class, n), 0 or 1; and of every class: all its rows that train in some
-    fold, whether scatters are totals less what a fold leaves out, and the rows (fold, r) that it leaves
-    out or else trains, padded with -1."""
+    """Who trains: members (fold, class, n), 0 or 1. Of every class: its rows that train in some fold; whether
+    scatters are totals less what a fold leaves out; the rows (fold, r) that it leaves out or else trains,
+    padded with n; and whether each row is left out just once, so that the parts left out add up to the
+    total."""
 
     members: np.ndarray
     inside: list[np.ndarray]
     less: list[bool]
     rows: list[np.ndarray]
+    parts: list[bool]
 
     @property
     def counts(self) -> np.ndarray:
         """Training presentations (fold, class)."""
         return self.members.sum(axis=2)
+
+
+class Room(NamedTuple):
+    """Buffers: of every class, the rows it takes (fold, r + 1, p); of every panel, (fold, class, row,
+    column from the panel's first on); and room for squares."""
+
+    taken: list[np.ndarray]
+    panels: list[np.ndarray]
+    square: np.ndarray
 
 
 def plan(codes: np.ndarray, train: np.ndarray) -> Plan:
@@ -46,38 +57,76 @@ def plan(codes: np.ndarray, train: np.ndarray) -> Plan:
     left = [[rows[~side[rows]] for side in train] for rows in inside]
     kept = [[rows[side[rows]] for side in train] for rows in inside]
     less = [sum(map(len, out)) < sum(map(len, into)) for out, into in zip(left, kept, strict=True)]
-    rows = [_padded(out if fewer else into) for out, into, fewer in zip(left, kept, less, strict=True)]
-    return Plan(members, inside, less, rows)
+    rows = [
+        _padded(out if fewer else into, codes.size) for out, into, fewer in zip(left, kept, less, strict=True)
+    ]
+    parts = [
+        np.array_equal(np.sort(np.concatenate(out)), all_) for out, all_ in zip(left, inside, strict=True)
+    ]
+    return Plan(members, inside, less, rows, parts)
+
+
+def room_for(made: Plan, presentations: int, features: int) -> Room:
+    """Buffers that serve all times of a block, one after another: fresh ones would be paged in each time."""
+    folds, classes = made.members.shape[:2]
+    taken = [np.zeros((folds, rows.shape[1] + 1, features)) for rows in made.rows]
+    widths = [(part.stop - part.start, features - part.start) for part in panels(features)]
+    return Room(
+        taken, [np.empty((folds, classes, *size)) for size in widths], np.empty((presentations, features))
+    )
 
 
 def means(x: np.ndarray, square: np.ndarray, made: Plan) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and population variance (fold, class, p) of the training presentations; x (n, p), best centred."""
+    """Mean and population variance (fold, class, p) of the training presentations; x (n, p), best near
+    zero.
+    """
     shape = (*made.members.shape[:2], x.shape[1])
     share = (made.members / made.counts[..., None]).reshape(-1, len(x))
     mean = share @ x
     return mean.reshape(shape), (share @ square - mean**2).reshape(shape)
 
 
-def scatters(
-    x: np.ndarray, mean: np.ndarray, made: Plan, code: int, room: list[np.ndarray]
-) -> Iterator[tuple[slice, np.ndarray]]:
-    """Of one class, panel after panel: its rows of the matrix, and (fold, row, column from the panel's
+def scatters(x: np.ndarray, mean: np.ndarray, made: Plan, room: Room) -> Iterator[tuple[slice, np.ndarray]]:
+    """Panel after panel: its rows of the scatter matrices, and (fold, class, row, column from the panel's
     first on).
 
-    Reads    x (n, p), best centred; mean (fold, p); room, the buffers that hold and keep the panels
+    Reads    x (n, p), best near zero; mean (fold, class, p); room, whose panels keep the matrices until
+             the next call
     """
-    taken = x[made.rows[code]] * (made.rows[code] >= 0)[..., None]
-    weight = np.sqrt(made.counts[:, code])[:, None]
+    for code in range(len(made.rows)):
+        _take(x, mean[:, code], made, code, room.taken[code])
+    for part, panel in zip(panels(x.shape[1]), room.panels, strict=True):
+        for code, taken in enumerate(room.taken):
+            mine = panel[:, code]
+            np.matmul(taken[:, :, part].swapaxes(1, 2), taken[:, :, part.start :], out=mine)
+            if made.less[code]:
+                np.subtract(_whole(x, made, code, taken, mine, part), mine, out=mine)
+        yield part, panel
+
+
+def _take(x: np.ndarray, mean: np.ndarray, made: Plan, code: int, taken: np.ndarray) -> None:
+    """The rows that a fold leaves out and its mean, to be taken from the total; or its rows about their
+    mean.
+    """
+    rows = made.rows[code]
+    taken[:, :-1] = x[np.minimum(rows, len(x) - 1)]
     if made.less[code]:
-        taken = np.concatenate([taken, (weight * mean)[:, None]], axis=1)
-        total = x[made.inside[code]]
+        taken[:, -1] = np.sqrt(made.counts[:, code])[:, None] * mean
     else:
-        taken -= mean[:, None] * (made.rows[code] >= 0)[..., None]
-    for panel, rows in zip(room, panels(x.shape[1]), strict=True):
-        np.matmul(taken[:, :, rows].swapaxes(1, 2), taken[:, :, rows.start :], out=panel)
-        if made.less[code]:
-            np.subtract(total[:, rows].T @ total[:, rows.start :], panel, out=panel)
-        yield rows, panel
+        taken[:, :-1] -= mean[:, None]
+    if (rows == len(x)).any():
+        taken[:, :-1] *= (rows < len(x))[..., None]
+
+
+def _whole(
+    x: np.ndarray, made: Plan, code: int, taken: np.ndarray, parts: np.ndarray, part: slice
+) -> np.ndarray:
+    """The class's own panel: what folds leave out added up, less their means' share, or made anew."""
+    if made.parts[code]:
+        means = taken[:, -1]
+        return parts.sum(axis=0) - means[:, part].T @ means[:, part.start :]
+    total = x[made.inside[code]]
+    return total[:, part].T @ total[:, part.start :]
 
 
 def panels(features: int) -> list[slice]:
@@ -85,19 +134,8 @@ def panels(features: int) -> list[slice]:
     return [slice(start, min(start + PANEL, features)) for start in range(0, features, PANEL)]
 
 
-def buffers(folds: int, features: int) -> list[np.ndarray]:
-    """Room for the panels of one class: (fold, row, column from the panel's first on)."""
-    return [np.empty((folds, rows.stop - rows.start, features - rows.start)) for rows in panels(features)]
-
-
-def centred(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """x (n, p) less its column means, and the means: large offsets then cost no digits."""
-    middle = x.mean(axis=0)
-    return x - middle, middle
-
-
-def _padded(rows: list[np.ndarray]) -> np.ndarray:
-    out = np.full((len(rows), max(map(len, rows))), -1)
+def _padded(rows: list[np.ndarray], filler: int) -> np.ndarray:
+    out = np.full((len(rows), max(map(len, rows))), filler)
     for line, part in zip(out, rows, strict=True):
         line[: part.size] = part
     return out

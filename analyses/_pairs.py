@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from analyses._lda import amount, scales
-from analyses._moments import centred
 
 
 class Conditions(NamedTuple):
@@ -49,11 +48,11 @@ def _aucs(
     if not np.isfinite(x).all():
         row, neuroid = np.argwhere(~np.isfinite(x))[0]
         raise ValueError(f"response: presentation {row}, neuroid {neuroid} is not finite; nothing is imputed")
-    x, middle = centred(x)
+    x = x - x[:1]  # far offsets would cost digits
     count = int(codes.max()) + 1
     wins, pairs = np.zeros((count, count)), np.zeros((count, count))
     for inside, outside in zip(train, test, strict=True):
-        made = _conditions(x, middle, codes, inside, outside, shrinkage)
+        made = _conditions(x, codes, inside, outside, shrinkage)
         for first in range(count - 1):
             won, possible = _against_later(made, first)
             wins[first, first + 1 :] += won
@@ -67,7 +66,6 @@ def _aucs(
 
 def _conditions(
     x: np.ndarray,
-    middle: np.ndarray,
     codes: np.ndarray,
     inside: np.ndarray,
     outside: np.ndarray,
@@ -87,28 +85,25 @@ def _conditions(
     for code, (mine, held) in enumerate(zip(rows, tests, strict=True)):
         mean[code] = x[mine].mean(axis=0)
         deviation = x[mine] - mean[code]
-        keep, ridge[code] = _shrink(deviation, middle, mean[code], shrinkage)
+        keep, ridge[code] = _shrink(deviation, mean[code], shrinkage)
         root[code, : mine.size] = deviation * np.sqrt(keep)
         test[code, : held.size] = x[held]
         real[code, : held.size] = True
     return Conditions(root, ridge, mean, np.array([part.size for part in rows], dtype=float), test, real)
 
 
-def _shrink(
-    deviation: np.ndarray, middle: np.ndarray, mean: np.ndarray, shrinkage: float | None
-) -> tuple[float, np.ndarray]:
+def _shrink(deviation: np.ndarray, mean: np.ndarray, shrinkage: float | None) -> tuple[float, np.ndarray]:
     """(keep, ridge): the shrunk covariance is keep · deviationᵀ deviation / count + diag(ridge)."""
     count, features = deviation.shape
     variance = (deviation**2).mean(axis=0)
     if shrinkage is not None:
         return 1 - shrinkage, np.full(features, shrinkage * variance.mean())
-    scale = scales(variance, count, middle + mean, mean)
+    scale = scales(variance, count, mean)
     scaled = deviation / scale
     gram = scaled @ scaled.T  # the Frobenius norm is the same in sample space
     varied = round(float((variance / scale**2).sum()))
-    gamma = amount(
-        count, float((np.diag(gram) ** 2).sum()), float((gram**2).sum()) / count**2, varied, features
-    )
+    fourth, squares = np.asarray((np.diag(gram) ** 2).sum()), np.asarray((gram**2).sum() / count**2)
+    gamma = float(amount(np.asarray(count), fourth, squares, np.asarray(varied), features))
     return 1 - gamma, gamma * varied / features * scale**2
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from analyses._lda import scales
-from analyses._moments import Plan, buffers, centred, means, panels, scatters
+from analyses._moments import Plan, Room, means, panels, room_for, scatters
 
 
 def fit(
@@ -17,11 +17,11 @@ def fit(
     w minimises ‖y − ȳ − (X − x̄) w‖² + α ‖w‖² on the training set, with X scaled to unit variance there if
     `standardize`.
 
-    Reads    x (time, n, p); targets (n, k), ±1; a plan with one class; alpha
+    Reads    x (time, n, p), best near zero; targets (n, k), ±1; a plan with one class; alpha
     Returns  coefficients (time, fold, k, p), intercepts (time, fold, k), for x as it was given
     Source   Hoerl and Kennard 1970, doi 10.1080/00401706.1970.10488634
     """
-    room = buffers(len(made.members), x.shape[2])
+    room = room_for(made, *x.shape[1:])
     fits = [_fit_one(moment, targets, made, room, alpha, standardize) for moment in x]
     return np.array([weights for weights, _ in fits]), np.array([offsets for _, offsets in fits])
 
@@ -32,10 +32,10 @@ def hats(
     """Of one time, for every fold: the matrix that takes centred training targets to test predictions,
     less ȳ and up to a constant a column.
 
-    Reads    x (n, p); test (fold, n)
+    Reads    x (n, p), best near zero; test (fold, n)
     Returns  a list of (test of the fold, training of the fold)
     """
-    x, _, scale, factors, mean = _factors(x, made, buffers(len(made.members), x.shape[1]), alpha, standardize)
+    scale, factors, mean = _factors(x, made, room_for(made, *x.shape), alpha, standardize)
     found = []
     for fold, factor in enumerate(factors):
         tested = (x[test[fold]] - mean[fold]) / scale[fold]
@@ -46,9 +46,9 @@ def hats(
 
 
 def _fit_one(
-    x: np.ndarray, targets: np.ndarray, made: Plan, room: list[np.ndarray], alpha: float, standardize: bool
+    x: np.ndarray, targets: np.ndarray, made: Plan, room: Room, alpha: float, standardize: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    x, middle, scale, factors, mean = _factors(x, made, room, alpha, standardize)
+    scale, factors, mean = _factors(x, made, room, alpha, standardize)
     weights, offsets = [], []
     for fold, factor in enumerate(factors):
         member = made.members[fold, 0]
@@ -56,31 +56,27 @@ def _fit_one(
         cross = ((targets - level) * member[:, None]).T @ x
         solved, _info = dpotrs(factor, (cross / scale[fold]).T, lower=1)
         weights.append(solved.T / scale[fold])
-        offsets.append(level - weights[-1] @ (mean[fold] + middle))
+        offsets.append(level - weights[-1] @ mean[fold])
     return np.array(weights), np.array(offsets)
 
 
 def _factors(
-    x: np.ndarray, made: Plan, room: list[np.ndarray], alpha: float, standardize: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray], np.ndarray]:
-    """Centred x, its means, and of every fold: scale (fold, p), Cholesky factor of the scaled Gram matrix
-    + α, mean.
-    """
-    x, middle = centred(x)
-    mean, variance = (part[:, 0] for part in means(x, x * x, made))
-    scale = np.ones(mean.shape)
-    if standardize:
-        scale = scales(variance, made.counts, middle + mean, mean)
-    for _ in scatters(x, mean, made, 0, room):
+    x: np.ndarray, made: Plan, room: Room, alpha: float, standardize: bool
+) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+    """Of every fold: scale (fold, p), Cholesky factor of the scaled Gram matrix + α, mean (fold, p)."""
+    mean, variance = means(x, np.multiply(x, x, out=room.square), made)
+    scale = scales(variance[:, 0], made.counts, mean[:, 0]) if standardize else np.ones(mean[:, 0].shape)
+    for _ in scatters(x, mean, made, room):
         pass
-    return x, middle, scale, [_factor(room, fold, scale[fold], alpha) for fold in range(len(mean))], mean
+    factors = [_factor(room, fold, scale[fold], alpha) for fold in range(len(mean))]
+    return scale, factors, mean[:, 0]
 
 
-def _factor(room: list[np.ndarray], fold: int, scale: np.ndarray, alpha: float) -> np.ndarray:
+def _factor(room: Room, fold: int, scale: np.ndarray, alpha: float) -> np.ndarray:
     matrix = np.zeros((scale.size, scale.size))
-    for panel, rows in zip(room, panels(scale.size), strict=True):
+    for panel, rows in zip(room.panels, panels(scale.size), strict=True):
         np.multiply(
-            panel[fold], 1 / (scale[rows, None] * scale[rows.start :]), out=matrix[rows, rows.start :]
+            panel[fold, 0], 1 / (scale[rows, None] * scale[rows.start :]), out=matrix[rows, rows.start :]
         )
     matrix.reshape(-1)[:: scale.size + 1] += alpha
     factor, info = dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)

@@ -63,15 +63,14 @@ def test_scatters_equal_their_definition(crossed: bool) -> None:
         train = np.array([side & (other != fold) for side in train for fold in range(3)])
     made = _moments.plan(codes, train)
     mean, variance = _moments.means(x, x * x, made)
-    for code in (0, 1):
-        room = _moments.buffers(len(train), 70)
-        for rows, panel in _moments.scatters(x, mean[:, code], made, code, room):
-            for fold, side in enumerate(train):
+    for rows, panel in _moments.scatters(x, mean, made, _moments.room_for(made, *x.shape)):
+        for fold, side in enumerate(train):
+            for code in (0, 1):
                 inside = x[side & (codes == code)]
                 np.testing.assert_allclose(mean[fold, code], inside.mean(0), atol=1e-12)
                 np.testing.assert_allclose(variance[fold, code], inside.var(0), atol=1e-12)
                 expected = np.cov(inside.T, bias=True) * len(inside)
-                np.testing.assert_allclose(panel[fold], expected[rows, rows.start :], atol=1e-10)
+                np.testing.assert_allclose(panel[fold, code], expected[rows, rows.start :], atol=1e-10)
 
 
 def test_sample_space_discriminant_equals_feature_space() -> None:
