@@ -79,6 +79,8 @@ def check(dataset: xr.Dataset) -> xr.Dataset:
 def nearest(name: str, known: object) -> str:
     """The nearest right name, as the end of an error message.
 
+    Reads    name, what was given; known, the right names
+    Returns  a question with the nearest, else a list of the first twelve
     >>> nearest("presentatoin", DIMENSIONS)
     "did you mean 'presentation'?"
     """

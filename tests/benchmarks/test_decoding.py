@@ -1,7 +1,7 @@
 """Decoding against its peers: equality first, then the median ratio of paired runs in one process.
 
-`make bench` prints the ratios. BLAS and the blocks of times run on one thread, for both sides, unless a test says
-otherwise; seconds are wall seconds.
+`make bench` prints the ratios. BLAS and the blocks of times run on one thread, for both sides, unless a
+test says otherwise; seconds are wall seconds.
 """
 
 from __future__ import annotations
