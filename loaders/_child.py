@@ -14,6 +14,7 @@ import atexit
 import importlib
 import io
 import json
+import math
 import os
 import resource
 import signal
@@ -163,6 +164,7 @@ def _supervise(
         try:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds), math.ceil(seconds)))
             os.chdir(folder)
             sys.path[:] = where
             _write(sink, _answer(*task))

@@ -69,7 +69,7 @@ def null(
     time = np.round(0.05 * (np.arange(times) - times // 4), 9)
     noise = rng.standard_normal((len(stimulus), neuroids, times))
     if shape == "skewed":
-        noise = (np.exp(noise) - np.exp(0.5)) / np.sqrt((np.e - 1) * np.e)
+        noise = (np.exp(noise) - np.exp(0.5)) / np.sqrt(np.exp(2) - np.exp(1))
     if shape == "repeated":
         patterns = PATTERN * strength * rng.standard_normal((stimuli, neuroids))
         noise += patterns[stimulus][:, :, None] * (time >= 0)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("loaders", "analyses", "pipeline")
+MACHINERY = ("parts", "study", "store", "run")  # modules of pipeline that run studies: no study names them
 ALWAYS = ("numpy", "xarray", "netCDF4")  # every result passes through them
 
 
@@ -47,7 +48,7 @@ def catalogue() -> Iterator[tuple[str, str]]:
     >>> dict(catalogue())["loaders.schema.check"]
     "The Dataset itself, once it is known to speak the house's language."
     """
-    machinery = {f"pipeline.{name}" for name in ("parts", "study", "store", "run")}
+    machinery = {f"pipeline.{name}" for name in MACHINERY}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts

@@ -39,10 +39,10 @@ def temporary(path: Path) -> Path:
         return path.with_name(f".{path.name}.{owner()}.{next(_count)}.tmp")
 
 
-def sweep(folder: Path, everything_of: str = "") -> None:
+def sweep(folder: Path) -> None:
     """Removes temporary files whose owner is gone, and locks that nobody holds.
 
-    Reads    a folder; everything_of, an owner whose temporary files go too
+    Reads    a folder, not what is below it
     Returns  nothing; files of living owners and of other hosts stay
     """
     try:
@@ -51,7 +51,7 @@ def sweep(folder: Path, everything_of: str = "") -> None:
         return
     for name in names:
         found = TEMPORARY.fullmatch(name)
-        if found and (not alive(found[1]) or found[1] == everything_of):
+        if found and not alive(found[1]):
             (folder / name).unlink(missing_ok=True)
         elif name.endswith(".lock"):
             try:

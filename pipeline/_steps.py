@@ -26,7 +26,6 @@ class Step(NamedTuple):
     sources: dict[str, str]  # 'from': argument to step of the same unit
     gather: dict[str, str]  # argument to step of all units
     once: bool  # runs once, not for every unit
-    line: int
 
 
 class Study(NamedTuple):
@@ -83,7 +82,6 @@ def read_units(value: Any, faults: list[tuple[Place, str]]) -> tuple[str, tuple[
 
 def read_steps(
     raw: dict[str, Any],
-    places: Mapping[Place, tuple[int, int]],
     dimension: str,
     units: tuple[str, ...],
     faults: list[tuple[Place, str]],
@@ -111,7 +109,7 @@ def read_steps(
                     )
         use = item["use"] if isinstance(item.get("use"), str) else ""
         once = item.get("once") is True if "once" in item else None
-        drafts[name] = Step(use, arguments, sources, gather, once, places.get(place, (1, 1))[0])  # type: ignore[arg-type]
+        drafts[name] = Step(use, arguments, sources, gather, once)  # type: ignore[arg-type]
     return _settle(drafts, dimension, units, faults)
 
 

@@ -16,8 +16,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Union
 
-PACKAGES = ("loaders", "analyses", "pipeline")
-MACHINERY = ("parts", "study", "store", "run")  # they run studies, so no study names them
+from ._code import MACHINERY, PACKAGES
+
 NAME = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+")
 
 Problem = tuple[tuple[str | int, ...], str]  # where in the arguments, and why

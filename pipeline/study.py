@@ -215,7 +215,7 @@ def _parse(path: Path) -> tuple[Study, list[str]]:
     if not isinstance(raw, dict) or not raw:
         faults.append((("steps",) if "steps" in value else (), "steps: a study has a mapping of steps"))
         raw = {}
-    steps = read_steps(raw, places, dimension, units, faults)
+    steps = read_steps(raw, dimension, units, faults)
     lines += [_fault(path, places, place, why) for place, why in faults]
     study = Study(path.stem, path, str(about), dimension, units, steps, str(on_error), places)
     return study, sorted(dict.fromkeys(lines), key=_position)
