@@ -10,7 +10,7 @@ from analyses import _correlation, _lda, _logistic, _ridge
 from analyses._moments import plan
 from analyses._scores import auc, balanced_accuracy
 
-SAMPLES_AT_ONCE = 2**22  # decision values that one pass of generalization holds
+AT_ONCE = 2**18  # decision values that are made and scored together: they fit the processor's cache
 
 
 class Task(NamedTuple):
@@ -72,7 +72,7 @@ def score_weights(block: np.ndarray, task: Task, weights: np.ndarray) -> np.ndar
     block = _finite(block)
     moments, rows, features = block.shape
     found = np.empty((moments, len(weights)))
-    step = max(1, SAMPLES_AT_ONCE // (moments * rows * task.functions))
+    step = max(1, AT_ONCE // (moments * rows * task.functions))
     for start in range(0, len(weights), step):
         part = weights[start : start + step]
         decisions = np.full((len(part), moments, rows, task.functions), np.nan)
@@ -112,10 +112,14 @@ def _ridge_null(block: np.ndarray, task: Task, estimator: Estimator, relabelled:
         positive.append(relabelled[:, test] > 0)
         pairs.append(positive[-1].sum(axis=1) * (~positive[-1]).sum(axis=1))
     out = np.empty((len(block), len(relabelled)))
+    step = max(1, AT_ONCE // max(int(test.sum()) for test in task.test))
     for place, moment in enumerate(block):
         hats = _ridge.hats(moment, made, task.test, _alpha(estimator), estimator.standardize)
-        areas = [auc(y @ hat.T, ones) for y, hat, ones in zip(centred, hats, positive, strict=True)]
-        out[place] = _pooled(areas, pairs)
+        for start in range(0, len(relabelled), step):
+            some = slice(start, start + step)
+            sides = zip(centred, hats, positive, strict=True)
+            areas = [auc(y[some] @ hat.T, ones[some]) for y, hat, ones in sides]
+            out[place, some] = _pooled(areas, [count[some] for count in pairs])
     return out
 
 

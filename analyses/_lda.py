@@ -64,10 +64,10 @@ def _fit_one(
     square = np.multiply(x, x, out=room.square)
     mean, variance = means(x, square, made)
     weight = scales(variance, counts[..., None], mean) ** -2.0
-    squares = np.zeros(counts.shape)
+    squares, across = np.zeros(counts.shape), weight.swapaxes(0, 1)
     for rows, panel in scatters(x, mean, made, room):
         if shrinkage is None:
-            squares += _squares(panel, rows, weight)
+            squares += _squares(panel, rows, across).T
     if shrinkage is None:
         fourth = _fourth(x, square, mean, weight, made)
         keep, ridge = _automatic(counts, variance, weight, fourth, squares / counts**2)
@@ -111,7 +111,7 @@ def _squares(panel: np.ndarray, rows: slice, weight: np.ndarray) -> np.ndarray:
 def _pool(room: Room, fold: int, factors: np.ndarray, ridge: np.ndarray, pooled: np.ndarray) -> np.ndarray:
     """Σ factor · class scatter + diag(ridge), made in the buffer `pooled`; its lower triangle."""
     for panel, rows in zip(room.panels, panels(ridge.size), strict=True):
-        mine = panel[fold]
+        mine = panel[:, fold]
         pooled[rows, rows.start :] = (factors @ mine.reshape(len(mine), -1)).reshape(mine.shape[1:])
     diagonal = pooled.reshape(-1)[:: ridge.size + 1]
     diagonal += ridge

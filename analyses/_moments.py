@@ -72,7 +72,7 @@ def room_for(made: Plan, presentations: int, features: int) -> Room:
     taken = [np.zeros((folds, rows.shape[1] + 1, features)) for rows in made.rows]
     widths = [(part.stop - part.start, features - part.start) for part in panels(features)]
     return Room(
-        taken, [np.empty((folds, classes, *size)) for size in widths], np.empty((presentations, features))
+        taken, [np.empty((classes, folds, *size)) for size in widths], np.empty((presentations, features))
     )
 
 
@@ -97,7 +97,7 @@ def scatters(x: np.ndarray, mean: np.ndarray, made: Plan, room: Room) -> Iterato
         _take(x, mean[:, code], made, code, room.taken[code])
     for part, panel in zip(panels(x.shape[1]), room.panels, strict=True):
         for code, taken in enumerate(room.taken):
-            mine = panel[:, code]
+            mine = panel[code]
             np.matmul(taken[:, :, part].swapaxes(1, 2), taken[:, :, part.start :], out=mine)
             if made.less[code]:
                 np.subtract(_whole(x, made, code, taken, mine, part), mine, out=mine)
@@ -124,7 +124,8 @@ def _whole(
     """The class's own panel: what folds leave out added up, less their means' share, or made anew."""
     if made.parts[code]:
         means = taken[:, -1]
-        return parts.sum(axis=0) - means[:, part].T @ means[:, part.start :]
+        added = (np.ones(len(parts)) @ parts.reshape(len(parts), -1)).reshape(parts.shape[1:])
+        return added - means[:, part].T @ means[:, part.start :]
     total = x[made.inside[code]]
     return total[:, part].T @ total[:, part.start :]
 

@@ -76,7 +76,7 @@ def _factor(room: Room, fold: int, scale: np.ndarray, alpha: float) -> np.ndarra
     matrix = np.zeros((scale.size, scale.size))
     for panel, rows in zip(room.panels, panels(scale.size), strict=True):
         np.multiply(
-            panel[fold, 0], 1 / (scale[rows, None] * scale[rows.start :]), out=matrix[rows, rows.start :]
+            panel[0, fold], 1 / (scale[rows, None] * scale[rows.start :]), out=matrix[rows, rows.start :]
         )
     matrix.reshape(-1)[:: scale.size + 1] += alpha
     factor, info = dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)

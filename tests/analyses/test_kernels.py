@@ -70,7 +70,7 @@ def test_scatters_equal_their_definition(crossed: bool) -> None:
                 np.testing.assert_allclose(mean[fold, code], inside.mean(0), atol=1e-12)
                 np.testing.assert_allclose(variance[fold, code], inside.var(0), atol=1e-12)
                 expected = np.cov(inside.T, bias=True) * len(inside)
-                np.testing.assert_allclose(panel[fold, code], expected[rows, rows.start :], atol=1e-10)
+                np.testing.assert_allclose(panel[code, fold], expected[rows, rows.start :], atol=1e-10)
 
 
 def test_sample_space_discriminant_equals_feature_space() -> None:

@@ -1,4 +1,4 @@
-"""Binning against its peers, paired in one process, equality first: `pytest tests/benchmarks -m slow -s`."""
+"""Binning against its peers, paired in one process, equality first: `make bench`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from loaders import _bins
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.timing
 EDGES = np.linspace(0, 1, 101)
 
 
