@@ -1,68 +1,16 @@
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from runs import CODE, STUDY, cli, made, times, tree, written
 
-from pipeline import parts, run, store
+from pipeline import run, store
 from pipeline.__main__ import main
 
-HERE = Path(__file__).resolve().parent
-CODE = str(HERE / "made_up.py")
-
-STUDY = """\
-about: a test
-units: {subject: ["01", "02", "03"]}
-on_error: stop
-steps:
-  files: {use: made_up.files, with: {path: "{results}/bids", subject: "{subject}"}}
-  recording:
-    {use: made_up.recording, with: {path: "{results}/bids/sub-{subject}", gain: 2}, from: {manifest: files}}
-  twice: {use: made_up.lazy, with: {parts: 3}, from: {recording: recording}}
-  level: {use: made_up.mean, from: {recording: twice}}
-  group: {use: made_up.across, gather: {recording: level}}
-"""
-
-
-@pytest.fixture(autouse=True)
-def _trusted() -> None:
-    parts.allow(CODE)
-
-
-@pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return written(tmp_path, STUDY)
-
-
-def written(folder: Path, text: str) -> Path:
-    path = folder / "test.yaml"
-    path.write_text(text)
-    return path
-
-
-def cli(*words: object) -> int:
-    return main([str(word) for word in (*words, "--allow-code", CODE)])
-
-
-def made(study: Path, results: str = "results", *words: object) -> int:
-    return cli("run", study, "--results", results, "--workers", 1, *words)
-
-
-def tree(folder: Path | str) -> dict[str, str]:
-    """Digests of all files, hidden ones too."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(Path(folder).rglob("*"))
-        if path.is_file()
-    }
-
-
-def times(folder: Path | str) -> dict[str, int]:
-    return {str(path): path.stat().st_mtime_ns for path in Path(folder).rglob("*") if path.is_file()}
+pytestmark = pytest.mark.usefixtures("trusted")
 
 
 def remade(before: dict[str, int], folder: Path | str) -> set[str]:

@@ -1,96 +1,21 @@
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from runs import STUDY, cli, ended, forked, made, tree, written
 
-from pipeline import _process, parts
-from pipeline.__main__ import main
+from pipeline import _process
 
-HERE = Path(__file__).resolve().parent
-CODE = str(HERE / "made_up.py")
-
-STUDY = """\
-about: a test
-units: {subject: ["01", "02", "03"]}
-on_error: stop
-steps:
-  files: {use: made_up.files, with: {path: "{results}/bids", subject: "{subject}"}}
-  recording:
-    {use: made_up.recording, with: {path: "{results}/bids/sub-{subject}", gain: 2}, from: {manifest: files}}
-  twice: {use: made_up.lazy, with: {parts: 3}, from: {recording: recording}}
-  level: {use: made_up.mean, from: {recording: twice}}
-  group: {use: made_up.across, gather: {recording: level}}
-"""
-
-
-@pytest.fixture(autouse=True)
-def _trusted() -> None:
-    parts.allow(CODE)
-
-
-@pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return written(tmp_path, STUDY)
-
-
-def written(folder: Path, text: str) -> Path:
-    path = folder / "test.yaml"
-    path.write_text(text)
-    return path
-
-
-def cli(*words: object) -> int:
-    return main([str(word) for word in (*words, "--allow-code", CODE)])
-
-
-def made(study: Path, results: str = "results", *words: object) -> int:
-    return cli("run", study, "--results", results, "--workers", 1, *words)
-
-
-def tree(folder: Path | str) -> dict[str, str]:
-    """Digests of all files, hidden ones too."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(Path(folder).rglob("*"))
-        if path.is_file()
-    }
-
-
-def forked(act: Callable[[], int], log: Path) -> int:
-    """The number of a process that does something, with what it says in a file."""
-    import dask.threaded
-
-    pid = os.fork()
-    if not pid:
-        code = 99
-        signal.alarm(120)
-        dask.threaded.pools.clear()  # threads do not survive a fork
-        dask.threaded.default_pool = None
-        try:
-            handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(handle, 2)
-            sys.stderr = os.fdopen(2, "w", closefd=False)
-            code = act()
-            sys.stderr.flush()
-        finally:
-            os._exit(code)
-    return pid
-
-
-def ended(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+pytestmark = pytest.mark.usefixtures("trusted")
 
 
 def test_f46_five_runs_at_once_make_the_same(study: Path, tmp_path: Path) -> None:
