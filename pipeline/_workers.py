@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 LIBRARIES = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "VECLIB_MAXIMUM")
+TRIES = 3
 
 
 def one_thread() -> None:
@@ -68,8 +69,23 @@ def _client(address: str) -> Iterator[None]:
             client.wait_for_workers(1, timeout=20)
         except TimeoutError as error:
             raise OSError(f"{address}: the scheduler has no workers; start some") from error
-        client.register_plugin(_one_thread_each(), name="neuroloop-one-thread")
+        _prepare(client)
         yield
+
+
+def _prepare(client: Any) -> None:
+    """Every worker has one thread of BLAS; a worker that dies while it is told has a successor that is
+    told too.
+    """
+    for attempt in range(TRIES):
+        try:
+            client.register_plugin(_one_thread_each(), name="neuroloop-one-thread")
+        except OSError:
+            if attempt == TRIES - 1:
+                raise
+            client.wait_for_workers(1, timeout=20)
+        else:
+            return
 
 
 def _one_thread_each() -> Any:
