@@ -46,8 +46,10 @@ def time_resolved(
     """Cross-validated score of `label` at every time.
 
     Estimators: "lda" with Ledoit-Wolf shrinkage, or `strength` as a fixed shrinkage; "ridge" and "logistic"
-    with `strength` as the weight of the L2 penalty (1); "correlation" with each class's mean. Score: AUC for
-    two classes, else balanced accuracy. An AUC compares presentations of one fold only; folds count by pairs.
+    with `strength` as the weight of the L2 penalty (1); "correlation" with each class's mean. `standardize`
+    scales neuroids by the training set, except before Ledoit-Wolf, which scales each class by itself. Score:
+    AUC for two classes, else balanced accuracy. An AUC compares presentations of one fold only; folds count
+    by their pairs.
 
     Reads    response (presentation, neuroid, time), any unit; label (presentation); folds, a number or a
              Dataset of train and test (fold, presentation)
