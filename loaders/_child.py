@@ -64,7 +64,9 @@ def call(reader: Callable[..., xr.Dataset], path: str | Path, **numbers: Any) ->
     with os.fdopen(source, "rb") as stream:
         answer = stream.read()
     if len(answer) < END.size:
-        raise ValueError(f"{path}: the process that reads files was ended from outside; try again")
+        raise ValueError(
+            f"{path}: the process that reads files did not start, or was ended from outside; try again"
+        )
     status, late = END.unpack(answer[-END.size :])
     if late:
         raise ValueError(f"{path}: the reader was stopped after {seconds:.0f} s; is the file damaged?")
