@@ -29,6 +29,18 @@ def verify(paths: list[Path], manifest: Mapping[str, str] | None) -> str:
     return "annex key" if paths and all(keys) else "unverified"
 
 
+def within(folder: Path, found: list[Path]) -> list[Path]:
+    """The same files; ValueError names one that is not fetched, or that is a link out of the folder."""
+    root = folder.resolve()
+    for item in found:
+        target = item.resolve()
+        if not item.exists():
+            raise ValueError(f"{item}: content not fetched: run 'datalad get {item}'")
+        if not target.is_relative_to(root) and ".git/annex/objects" not in target.as_posix():
+            raise ValueError(f"{item}: is a link out of the folder, to {target}; copy the file in")
+    return found
+
+
 def _digest(path: Path, name: str) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, name).hexdigest()

@@ -160,14 +160,7 @@ def _files(path: Path, kind: str) -> list[Path]:
         item for item in path.iterdir()
         if (item.name in wanted if wanted else item.suffix.lower() in suffixes) and not item.is_dir()
     )  # fmt: skip
-    root = path.resolve()
-    for item in found:
-        target = item.resolve()
-        if not item.exists():
-            raise ValueError(f"{item}: content not fetched: run 'datalad get {item}'")
-        if not target.is_relative_to(root) and ".git/annex/objects" not in target.as_posix():
-            raise ValueError(f"{item}: is a link out of the folder, to {target}; copy the file in")
-    return found
+    return _digests.within(path, found)
 
 
 def _verify(files: list[Path], manifest: xr.Dataset | None) -> str:

@@ -192,17 +192,10 @@ def _picture(where: str, data: bytes, grey: bool | None) -> NDArray[np.generic]:
 
 
 def _folder(path: Path) -> list[Path]:
-    root = path.resolve()
     found = sorted(item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and not item.is_dir())
     if len(found) > MOST_FILES:
         raise ValueError(f"{path}: holds {len(found)} images, more than {MOST_FILES}; split it")
-    for item in found:
-        target = item.resolve()
-        if not item.exists():
-            raise ValueError(f"{item}: content not fetched: run 'datalad get {item}'")
-        if not target.is_relative_to(root) and ".git/annex/objects" not in target.as_posix():
-            raise ValueError(f"{item}: is a link out of the folder, to {target}; copy the file in")
-    return found
+    return _digests.within(path, found)
 
 
 def _archive(path: str | Path) -> zipfile.ZipFile:
