@@ -33,6 +33,7 @@ def counts(
     labels: Sequence[str] | None = None,
     region: str | None = None,
     complete: bool = True,
+    trigger_delay_s: float | None = None,
     manifest: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Spikes in bins around each onset, whatever the format they were stored in.
@@ -43,11 +44,13 @@ def counts(
 
     Reads    path; window in s around `align`, None for the whole recording; events, a channel or onsets
              in s with labels, where the file tells no trials; region, where it tells none; complete,
-             whether a pseudo-population keeps only repetitions that all sessions have; manifest, digests
+             whether a pseudo-population keeps only repetitions that all sessions have; trigger_delay_s, by
+             which the stimulus comes later than `align`, unstated by default; manifest, digests
     Returns  response (presentation, neuroid, time), spikes a bin; ValueError names file, unit or row
     """
     kind = _kind(Path(path))
-    binning = _binning(window, bin_width, step)
+    delay = float(trigger_delay_s or 0.0)
+    binning = _binning(window if window is None else [edge + delay for edge in window], bin_width, step)
     if isinstance(events, str) or events is None:
         if labels is not None:
             raise ValueError(f"{path}: labels: are given with events as a list of seconds, one label each")
@@ -62,7 +65,11 @@ def counts(
     )  # fmt: skip
     if manifest is not None and "origin" in manifest.attrs:
         dataset.attrs["origin"] = manifest.attrs["origin"]
-    dataset.attrs["verified"] = verified
+    dataset.attrs |= {"verified": verified, "filter": "none", **_smear(bin_width)}
+    if trigger_delay_s is not None:
+        dataset.attrs["trigger_delay_s"] = delay
+        if window is not None:
+            dataset["time"] = dataset["time"] - delay
     return check(dataset)
 
 
@@ -100,6 +107,11 @@ def response_matrix(
         dataset.attrs["origin"] = manifest.attrs["origin"]
     dataset.attrs |= {"simultaneous": int(simultaneous), "verified": verified}
     return check(dataset)
+
+
+def _smear(bin_width: float) -> dict[str, float]:
+    """A bin sees what lies half its width before and after its centre [s]."""
+    return {"smear_before_s": bin_width / 2, "smear_after_s": bin_width / 2}
 
 
 def _binning(window: Sequence[float] | None, width: float, step: float | None) -> Binning:
