@@ -12,7 +12,9 @@ def sliding(recording: xr.Dataset, *, width: float, step: float) -> xr.Dataset:
     """Means of `response` in windows of `width` seconds, one every `step` seconds.
 
     Reads    response (presentation, neuroid, time), any unit; width and step in s
-    Returns  response with time at the centres of the windows, all of them whole; ValueError where none fits
+    Returns  response with time at the centres of the windows, all of them whole; attrs smear_before_s and
+             smear_after_s [s] grow by half a width, since a window sees what lies that far on either side;
+             ValueError where none fits
     >>> trace = xr.Dataset({"response": (("presentation", "neuroid", "time"), [[[1.0, 3.0, 5.0]]])})
     >>> sliding(trace.assign_coords(time=[0.0, 0.1, 0.2]), width=0.2, step=0.1).response.values
     array([[[2., 4.]]])
@@ -31,15 +33,15 @@ def sliding(recording: xr.Dataset, *, width: float, step: float) -> xr.Dataset:
     centres = [time[start : start + samples].mean() for start in starts]
     rest = recording.drop_vars(["response", "time"])
     found = rest.assign(response=response.assign_attrs(recording["response"].attrs))
-    return found.assign_coords(time=np.array(centres)).assign_attrs(window_s=width)
+    return found.assign_coords(time=np.array(centres)).assign_attrs(_smeared(recording, width))
 
 
 def flatten(recording: xr.Dataset, *, window: Sequence[float]) -> xr.Dataset:
     """All samples of one window as features of one moment: each neuroid at each time becomes a neuroid.
 
     Reads    response (presentation, neuroid, time), any unit; window, [start, end] in s, both included
-    Returns  response (presentation, neuroid x time, 1); time is the window's centre; ValueError for an
-             empty window
+    Returns  response (presentation, neuroid x time, 1); time is the window's centre; attrs smear_before_s
+             and smear_after_s [s] grow by half of the window; ValueError for an empty window
     """
     start, end = window
     time = recording["time"].values
@@ -58,8 +60,15 @@ def flatten(recording: xr.Dataset, *, window: Sequence[float]) -> xr.Dataset:
     return xr.Dataset(
         {"response": (shape, flat, recording["response"].attrs)},
         coords={**coords, "neuroid_id": ("neuroid", labels), "time": [0.5 * (start + end)]},
-        attrs={**recording.attrs, "window_s": end - start},
+        attrs={**recording.attrs, **_smeared(recording, end - start)},
     )
+
+
+def _smeared(recording: xr.Dataset, width: float) -> dict[str, float]:
+    """Attrs of a window: its width, and the smear so far, where that is stated, grown by half of it."""
+    known = [key for key in ("smear_before_s", "smear_after_s") if key in recording.attrs]
+    grown = {key: float(recording.attrs[key]) + width / 2 for key in known}
+    return {"window_s": width} | grown
 
 
 def _period(time: np.ndarray) -> float:

@@ -24,6 +24,7 @@ PLAUSIBLE = {  # typical SD within a second, and what no recording lies outside 
 }  # fmt: skip
 ORDER = 4  # of the causal Butterworth filter, per edge
 OVERSAMPLING = 2.5  # samples a second after decimation, for each hertz that is left
+SMEAR = 0.05  # of a step's height: what moves less than this is not counted as moved
 SATURATED = 0.01  # share of samples at a channel's largest or smallest value
 
 
@@ -174,29 +175,67 @@ def _check_size(path: Path, data: NDArray[Any], kinds: NDArray[Any], sfreq: floa
 
 
 def _filter(raw: mne.io.BaseRaw, path: Path, wanted: Wanted) -> dict[str, Any]:
-    low, high, sfreq = wanted.l_freq, wanted.h_freq, raw.info["sfreq"]
+    """Filters in place; the filter in words, how far it reaches, and how far it moves an effect in time."""
+    low, high, sfreq = wanted.l_freq, wanted.h_freq, float(raw.info["sfreq"])
     if low is None and high is None:
-        return {"filter": "none"}
+        return {"filter": "none", "l_freq": 0.0} | _smear(None, sfreq, wanted.resample_hz)
     if high is not None and high >= sfreq / 2:
         raise ValueError(
             f"{path}: h_freq {high:g}: is not below half of {sfreq:g} samples a second; lower it"
         )
     band = f"{'0' if low is None else f'{low:g}'}-{f'{sfreq / 2:g}' if high is None else f'{high:g}'} Hz"
+    how: dict[str, Any] = {"l_freq": low, "h_freq": high, "picks": "all", "verbose": "error"}
     if wanted.filter == "causal":
         iir = {"order": ORDER, "ftype": "butter", "output": "sos"}
-        with quiet(path):
-            raw.filter(low, high, picks="all", method="iir", iir_params=iir, phase="forward", verbose="error")
-        return {"filter": f"causal, Butterworth order {ORDER} per edge, {band}", "filter_order": ORDER}
-    taps = len(mne.filter.create_filter(None, sfreq, low, high, verbose="error"))
-    if taps > raw.n_times:
-        raise ValueError(
-            f"{path}: a zero-phase filter of {band} lasts {taps / sfreq:.3g} s and the recording "
-            f"{raw.n_times / sfreq:.3g} s; give a higher l_freq, or none"
-        )
+        how |= {"method": "iir", "iir_params": iir, "phase": "forward"}
+        told: dict[str, Any] = {
+            "filter": f"causal, Butterworth order {ORDER} per edge, {band}", "filter_order": ORDER,
+        }  # fmt: skip
+        taps = round(5 * sfreq / (high or sfreq))
+    else:
+        taps = len(mne.filter.create_filter(None, sfreq, low, high, verbose="error"))
+        if taps > raw.n_times:
+            raise ValueError(
+                f"{path}: a zero-phase filter of {band} lasts {taps / sfreq:.3g} s and the recording "
+                f"{raw.n_times / sfreq:.3g} s; give a higher l_freq, or none"
+            )
+        reach = (taps - 1) / 2 / sfreq
+        told = {
+            "filter": f"zero-phase, FIR (firwin, Hamming) of {taps} taps, {band}, {reach:.4g} s both ways",
+            "filter_taps": taps, "filter_reach_s": reach,
+        }  # fmt: skip
     with quiet(path):
-        raw.filter(low, high, picks="all", verbose="error")
-    reach = (taps - 1) / 2 / sfreq
+        raw.filter(**how)
+    band_edges = {"l_freq": float(low or 0)} | ({} if high is None else {"h_freq": float(high)})
+    return told | band_edges | _smear(how, sfreq, wanted.resample_hz, taps)
+
+
+def _smear(
+    how: dict[str, Any] | None, sfreq: float, resample_hz: float | None, taps: int = 0
+) -> dict[str, float]:
+    """How far the filter and the resampling move an effect that lasts, measured on a step of height 1.
+
+    `smear_before_s`: how long before the step its filtered course first leaves 0 by more than SMEAR;
+    `smear_after_s`: how long after it reaches half of its height, or half of its largest value where a
+    high-pass leaves less.
+    """
+    if how is None and resample_hz is None:
+        return {"smear_before_s": 0.0, "smear_after_s": 0.0}
+    half = max(taps, round(sfreq)) + 1
+    step = mne.io.RawArray(
+        np.repeat([0.0, 1.0], half)[None], mne.create_info(1, sfreq, "mag", verbose="error"), verbose="error"
+    )
+    if how is not None:
+        step.filter(**how)
+    if resample_hz is not None:
+        step.resample(resample_hz, verbose="error")
+    course, times = step.get_data()[0], step.times - half / sfreq
+    period = 1 / float(step.info["sfreq"])
+    inside = np.abs(times) < 0.75 * half / sfreq  # resampling rings at the ends
+    early = times[(np.abs(course) > SMEAR) & inside][0]
+    late = times[(course >= 0.5 * min(1.0, course.max())) & (times > -0.5 * period)][0]
+    grid = sfreq if resample_hz is None else resample_hz  # a step lies anywhere between new samples
     return {
-        "filter": f"zero-phase, FIR (firwin, Hamming) of {taps} taps, {band}, {reach:.4g} s both ways",
-        "filter_taps": taps, "filter_reach_s": reach,
-    }  # fmt: skip
+        "smear_before_s": float(np.ceil(max(0.0 - early, 0) * grid - 1e-6) / grid),
+        "smear_after_s": float(np.ceil(max(late, 0.0) * grid - 1e-6) / grid),
+    }
