@@ -116,6 +116,19 @@ def events(path: str | Path, *, condition: str | None = None, stimulus: str | No
     return schema.check(_counted(joined.drop_vars("line")))
 
 
+def adjacency(recording: xr.Dataset) -> xr.Dataset:
+    """Which sensors are neighbours, within their kind: for clusters over sensors and times.
+
+    Reads    neuroid_id, kind (mag, grad, eeg; others get no neighbours), position_x/_y/_z of each sensor
+    Returns  adjacent (neuroid, other_neuroid): as MNE's list for the vendor's array where the names and most
+             sensors are there, else MNE's triangles between positions; ValueError names a sensor without one
+    Source   Maris and Oostenveld 2007, doi 10.1016/j.jneumeth.2007.03.024 (clusters over sensors)
+    """
+    from . import _meg_adjacency
+
+    return _meg_adjacency.adjacency(recording)
+
+
 def _check(options: dict[str, Any]) -> None:
     window, baseline = options["window"], options["baseline"]
     if not math.isfinite(options["trigger_delay_s"]):
