@@ -69,7 +69,7 @@ def score_weights(block: np.ndarray, task: Task, weights: np.ndarray) -> np.ndar
     """block (test time, n, p), weights (train time, fold, function, p + 1) to scores (test time, train
     time).
     """
-    block = _finite(block)
+    block = finite(block)
     moments, rows, features = block.shape
     found = np.empty((moments, len(weights)))
     step = max(1, AT_ONCE // (moments * rows * task.functions))
@@ -186,12 +186,12 @@ def _pooled(areas: list[np.ndarray], pairs: list[np.ndarray]) -> np.ndarray:
 
 
 def _near_zero(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`_finite` block less its first presentation, and that: far offsets then cost no digits."""
+    """`finite` block less its first presentation, and that: far offsets then cost no digits."""
     reference = np.array(block[:, 0], dtype=np.float64)
-    return _finite(block, reference), reference
+    return finite(block, reference), reference
 
 
-def _finite(block: np.ndarray, reference: np.ndarray | float = 0.0) -> np.ndarray:
+def finite(block: np.ndarray, reference: np.ndarray | float = 0.0) -> np.ndarray:
     """block (time, n, p), less a reference (time, p), in memory in this order; ValueError names the first
     value that is no number."""
     ordered = np.empty(block.shape)

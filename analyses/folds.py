@@ -9,17 +9,20 @@ not declared.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from zlib import crc32
 
 import numpy as np
 import xarray as xr
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.special import gammaln
 
 from analyses._labelled import values
 
 CONTENT = ("identity", "stimulus_id", "content")  # what was shown
 CIRCUMSTANCE = ("subject", "run")  # when and to whom
 UNGROUPED = "ungrouped"
+LEVELS = ("auto", "presentation")  # of exchange
 
 
 def split(
@@ -66,7 +69,12 @@ def split(
 
 
 def audit(
-    recording: xr.Dataset, folds: xr.Dataset, *, label: str = "", declared: Sequence[str] = ()
+    recording: xr.Dataset,
+    folds: xr.Dataset,
+    *,
+    label: str = "",
+    declared: Sequence[str] = (),
+    gap: float = 0.0,
 ) -> xr.Dataset:
     """What training and test share, fold by fold, for any split.
 
@@ -74,8 +82,8 @@ def audit(
              where they stand, and onset [s] within run
     Returns  overlap (key, fold): values of each coordinate that stand on both sides; distance (fold) [s]
              between the nearest training and test onsets of one run; ValueError names an overlap that is
-             not declared. A coordinate with one value, or with one value a class, cannot be kept apart and
-             is listed as shared
+             not declared, or a distance below `gap` [s]. A coordinate with one value, or with one value a
+             class, cannot be kept apart and is listed as shared
     """
     train, test = np.asarray(folds["train"].values), np.asarray(folds["test"].values)
     if (train & test).any():
@@ -91,10 +99,18 @@ def audit(
                 f"fold {np.argmax(row > 0)}: {row.max()} values of {key!r} stand in training and in test; "
                 f"keep {key!r} apart through groups, or declare it in overlap"
             )
+    distance = _distances(recording, train, test)
+    if gap and not (distance >= gap).all():
+        fold = int(np.argmin(distance >= gap))
+        near = f"{distance[fold]:.4g} s" if np.isfinite(distance[fold]) else "unknown (no onset)"
+        raise ValueError(
+            f"fold {fold}: the nearest training and test onsets of one run are {near} apart; gap asks for "
+            f"{gap:.4g} s, leave out what lies between"
+        )
     return xr.Dataset(
         {
             "overlap": (("key", "fold"), counts.astype(np.int64), {"units": "1"}),
-            "distance": (("fold",), _distances(recording, train, test), {"units": "s"}),
+            "distance": (("fold",), distance, {"units": "s"}),
         },
         coords={"key": ("key", np.array(keys, dtype=str))},
         attrs={"shared": ", ".join(shared)},
@@ -102,37 +118,99 @@ def audit(
 
 
 def relabel(
-    recording: xr.Dataset, label: str, folds: xr.Dataset, permutations: int, seed: int = 0
+    recording: xr.Dataset,
+    label: str,
+    folds: xr.Dataset,
+    permutations: int,
+    seed: int = 0,
+    *,
+    exchange: str = "auto",
 ) -> np.ndarray:
-    """Labels as they might have been: exchanged between whole stimuli, or identities, of one stratum of
-    the folds.
+    """Labels as they might have been, exchanged between whole identities of one stratum of the folds.
 
-    Where the label varies within a stimulus, presentations of one stratum and one run are exchanged instead.
+    Where the label varies within an identity, stimuli are exchanged, and where it varies within a stimulus,
+    presentations of one run. What folds do not keep apart is exchanged across them. "presentation" asks for
+    the last at once: a test of these stimuli, which says nothing of others.
 
     Reads    label, and the coordinates that say what was shown and when; stratum (presentation), else test
     Returns  codes (permutations, presentation), 0 .. classes-1, the folds' class balance kept
     Source   Valente et al. 2021, doi 10.1016/j.neuroimage.2021.118120 (the level of exchange)
     """
+    codes, first, which, stratum = _exchange(recording, label, folds, exchange)
+    out = np.empty((permutations, codes.size), dtype=np.int64)
+    for number, child in enumerate(stream(recording, seed).spawn(permutations)):
+        rng, of_group = np.random.default_rng(child), codes[first].copy()
+        for value in np.unique(stratum):
+            inside = np.flatnonzero(stratum == value)
+            of_group[inside] = of_group[rng.permutation(inside)]
+        out[number] = of_group[which]
+    return out
+
+
+def relabellings(recording: xr.Dataset, label: str, folds: xr.Dataset, *, exchange: str = "auto") -> float:
+    """How many different labellings `relabel` can draw, the true one among them.
+
+    Reads    as `relabel`
+    Returns  the number, inf beyond 1.8e308
+    """
+    codes, first, _, stratum = _exchange(recording, label, folds, exchange)
+    logarithm = 0.0
+    for value in np.unique(stratum):
+        counts = np.bincount(codes[first][stratum == value])
+        logarithm += gammaln(counts.sum() + 1) - gammaln(counts + 1).sum()
+    with np.errstate(over="ignore"):
+        return float(np.round(np.exp(logarithm)))
+
+
+def exchangeable(recording: xr.Dataset, label: str, exchange: str = "auto") -> np.ndarray:
+    """What bears one label as a whole: identities, else stimuli, else single presentations.
+
+    Reads    label, identity, stimulus_id, content (presentation) where they stand; exchange, "auto" or
+             "presentation"
+    Returns  the number of its group for every presentation; ValueError for another level
+    """
+    if exchange not in LEVELS:
+        raise ValueError(f"exchange: {exchange!r}; use one of {', '.join(LEVELS)}")
+    codes = np.unique(values(recording, label), return_inverse=True)[1].ravel()
+    what = [key for key in _present(recording) if key in CONTENT and exchange == "auto"]
+    what = [key for key in what if _separable(values(recording, key), codes)]
+    while what:
+        groups = _joined(recording, what)
+        if all(np.ptp(codes[groups == group]) == 0 for group in np.unique(groups)):
+            return groups
+        what.pop(0)
+    return np.arange(codes.size)
+
+
+def stream(recording: xr.Dataset, seed: int) -> np.random.SeedSequence:
+    """Random numbers of a seed that differ from subject to subject.
+
+    Reads    subject (presentation), where it stands
+    Returns  a SeedSequence
+    """
+    names = np.unique(values(recording, "subject")) if "subject" in recording.coords else []
+    return np.random.SeedSequence(seed, spawn_key=(crc32("\n".join(map(str, names)).encode()),))
+
+
+def _exchange(
+    recording: xr.Dataset, label: str, folds: xr.Dataset, exchange: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Codes (presentation); the first presentation of each group, the group of each presentation, and the
+    stratum of each group, within which groups exchange their codes.
+    """
     codes = np.unique(values(recording, label), return_inverse=True)[1].ravel()
     tested = np.asarray(folds["test"].values)
     stratum = np.asarray(folds["stratum"].values) if "stratum" in folds else tested.argmax(axis=0)
-    what = [key for key in _present(recording) if key in CONTENT]
-    groups = _joined(recording, what) if what else np.arange(codes.size)
-    if not all(np.ptp(codes[groups == group]) == 0 for group in np.unique(groups)):
-        when = [key for key in _present(recording) if key in CIRCUMSTANCE]
-        groups = np.arange(codes.size)
-        for key in when:
+    groups = exchangeable(recording, label, exchange)
+    _, first, which = np.unique(groups, return_index=True, return_inverse=True)
+    which = which.ravel()
+    if first.size == codes.size:
+        for key in (key for key in _present(recording) if key in CIRCUMSTANCE):
             column = np.unique(values(recording, key), return_inverse=True)[1].ravel()
             stratum = stratum * (column.max() + 1) + column
-    _, first, which = np.unique(groups, return_index=True, return_inverse=True)
-    out = np.empty((permutations, codes.size), dtype=np.int64)
-    for number, child in enumerate(np.random.SeedSequence(seed).spawn(permutations)):
-        rng, of_group = np.random.default_rng(child), codes[first].copy()
-        for value in np.unique(stratum):
-            inside = np.flatnonzero(stratum[first] == value)
-            of_group[inside] = of_group[rng.permutation(inside)]
-        out[number] = of_group[which.ravel()]
-    return out
+    elif (stratum != stratum[first][which]).any():
+        stratum = np.zeros_like(stratum)
+    return codes, first, which, stratum[first]
 
 
 def blocked(recording: xr.Dataset, label: str) -> float:
@@ -269,15 +347,14 @@ def _distances(recording: xr.Dataset, train: np.ndarray, test: np.ndarray) -> np
     if "onset" not in recording.coords:
         return nearest
     onset = np.asarray(recording["onset"].values, dtype=float)
-    names = [key for key in _present(recording) if key in CIRCUMSTANCE]
-    columns = [np.unique(values(recording, key), return_inverse=True)[1].ravel() for key in names]
-    clock = onset + sum(column * 1e9 ** (1 + place) for place, column in enumerate(columns))
+    clock = np.zeros(onset.size, dtype=np.int64)  # presentations of one run of one subject share a clock
+    for key in (key for key in _present(recording) if key in CIRCUMSTANCE):
+        column = np.unique(values(recording, key), return_inverse=True)[1].ravel()
+        clock = clock * (column.max() + 1) + column
     for fold, (a, b) in enumerate(zip(train, test, strict=True)):
-        known = np.sort(clock[a])
-        if known.size and b.any():
-            place = np.clip(np.searchsorted(known, clock[b]), 1, max(known.size - 1, 1))
-            gap = np.minimum(
-                np.abs(clock[b] - known[place - 1]), np.abs(known[place % known.size] - clock[b])
-            ).min()
-            nearest[fold] = gap if gap < 1e8 else np.inf
+        gaps = [
+            np.abs(onset[a & (clock == one), None] - onset[b & (clock == one)]).min(initial=np.inf)
+            for one in np.unique(clock)
+        ]
+        nearest[fold] = min(gaps) if a.any() and b.any() else np.nan
     return nearest
