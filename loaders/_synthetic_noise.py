@@ -20,6 +20,7 @@ def oracle(
     subject: int,
     familiarity: float,
     identity: float,
+    onset: float,
     filter: str,
     sensors: int,
     images: int,
@@ -30,7 +31,7 @@ def oracle(
         raise ValueError(f"filter: {filter!r}: is unknown; {schema.nearest(filter, FILTERS)}")
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(subject,)))
     time = np.arange(-100, 126) / 250
-    ramp = np.clip((time - 0.085) / 0.05, 0, 1)
+    ramp = np.clip((time - onset) / 0.05, 0, 1)
     axis = rng.standard_normal(sensors)
     axis /= np.linalg.norm(axis)
     patterns = identity * rng.standard_normal((2 * images, sensors))
@@ -47,8 +48,10 @@ def oracle(
     data -= data[:, :, (time >= -0.2) & (time <= 0)].mean(axis=-1, keepdims=True)
     names = np.array([f"{'u' if k >= images else 'f'}{k % images + 1:03d}" for k in range(2 * images)])
     table = {"stimulus_id": names[stimulus], "familiar": familiar, "repetition": _rank(stimulus)}
-    truth = {"truth_familiarity_onset_s": 0.085, "truth_familiarity": familiarity, "truth_identity": identity}
-    return _recording(data, time, table, f"{subject:02d}").assign_attrs(truth, filter=filter)
+    truth = {"truth_familiarity_onset_s": onset, "truth_familiarity": familiarity, "truth_identity": identity}
+    still = {"smear_before_s": 0.0, "smear_after_s": 0.0} if filter == "none" else {}
+    stated = {"filter": filter, "trigger_delay_s": 0.0, **still, **truth}
+    return _recording(data, time, table, f"{subject:02d}").assign_attrs(stated)
 
 
 def null(

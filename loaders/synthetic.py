@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from . import _synthetic_it, _synthetic_meg, _synthetic_noise, schema
+from . import _synthetic_images, _synthetic_it, _synthetic_meg, _synthetic_noise, schema
 
 UNITS = {"mag": "T", "grad": "T/m", "eog": "V"}
+UNMOVED = {
+    "filter": "none", "l_freq": 0.0, "smear_before_s": 0.0, "smear_after_s": 0.0, "trigger_delay_s": 0.0
+}  # fmt: skip
 
 
 def meg_faces(
@@ -71,6 +74,30 @@ def meg_faces(
     switch = dict(locals())
     switch.pop("window")
     return _epochs(_synthetic_meg.simulate(**switch), sfreq, window)
+
+
+def face_images(
+    *,
+    seed: int,
+    identities: int = 8,
+    images: int = 5,
+    luminance_confound: float = 0.0,
+    size: int = 32,
+    colour: float = 1.0,
+) -> xr.Dataset:
+    """Drawn pictures of the faces that `meg_faces` of the same numbers shows, so that controls see pixels.
+
+    A person's pictures share the geometry of the face, and vary in pose, light, background and texture.
+
+    Reads    seed, identities, images, luminance_confound as `meg_faces`; size in pixels; colour, saturation
+             (0: one grey plane)
+    Returns  image (stimulus, channel, y, x) in [0, 1] whose mean luminance (ITU-R BT.709 weights) is the
+             planted `luminance` up to rounding; stimulus_id, identity, familiar, luminance (stimulus).
+             ValueError where a luminance leaves [0, 1]
+    >>> face_images(seed=0, identities=2, images=2, size=16).image.shape
+    (8, 3, 16, 16)
+    """
+    return _synthetic_images.faces(seed, identities, images, luminance_confound, size, colour)
 
 
 def write_meg_faces(
@@ -129,6 +156,7 @@ def meg_oracle(
     subject: str | int = "01",
     familiarity: float = 1.2,
     identity: float = 0.0,
+    onset_s: float = 0.085,
     filter: str = "none",
     sensors: int = 40,
     images: int = 150,
@@ -138,15 +166,17 @@ def meg_oracle(
 
     Sensors at 250 Hz, -0.4 to 0.5 s, baseline -0.2 to 0 s, N(0, 1) plus a slow sine in each sensor and trial.
 
-    Reads    familiarity, distance between the classes along a random direction, on a ramp from 85 to 135 ms;
-             identity, SD of each image's own pattern on the same ramp; filter, a fourth-order Butterworth
-             low-pass at 20 Hz: none, zero-phase or causal
+    Reads    familiarity, distance between the classes along a random direction, on a ramp of 50 ms from
+             `onset_s` on; identity, SD of each image's own pattern on the same ramp; filter, a fourth-order
+             Butterworth low-pass at 20 Hz: none, zero-phase or causal
     Returns  response (presentation, neuroid, time), unit 1; stimulus_id, familiar (1, 0), repetition, subject
     >>> meg_oracle(seed=0, images=3).response.shape
     (12, 40, 226)
     """
     number = _synthetic_meg.number(subject)
-    return _synthetic_noise.oracle(seed, number, familiarity, identity, filter, sensors, images, repeats)
+    return _synthetic_noise.oracle(
+        seed, number, familiarity, identity, onset_s, filter, sensors, images, repeats
+    )
 
 
 def macaque_it(
@@ -186,6 +216,7 @@ def macaque_it(
     )
     response, time = _synthetic_it.counts(session, (window[0], window[1]), bin_width)
     units = {"units": "1", "bin_width": bin_width}
+    moved = UNMOVED | dict.fromkeys(("smear_before_s", "smear_after_s"), bin_width / 2)
     return schema.check(
         xr.Dataset(
             {"response": (("presentation", "neuroid", "time"), response, units)},
@@ -194,7 +225,7 @@ def macaque_it(
                 **{name: ("neuroid", values) for name, values in session.neuroid.items()},
                 "time": ("time", time, {"units": "s"}),
             },
-            {"origin": "simulated", "simultaneous": 1, "bin_width": bin_width, **session.truth},
+            {"origin": "simulated", "simultaneous": 1, "bin_width": bin_width, **moved, **session.truth},
         )
     )
 
@@ -303,6 +334,6 @@ def _epochs(made: _synthetic_meg.Simulation, sfreq: float, window: Sequence[floa
                 "subject": ("presentation", np.full(len(response), made.subject)),
                 "time": ("time", offsets / sfreq, {"units": "s"}),
             },
-            {"origin": "simulated", "sfreq": sfreq, **made.truth},
+            {"origin": "simulated", "sfreq": sfreq, **UNMOVED, **made.truth},
         )
     )

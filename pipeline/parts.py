@@ -23,6 +23,7 @@ NAME = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+")
 Problem = tuple[tuple[str | int, ...], str]  # where in the arguments, and why
 
 _allowed: dict[str, types.ModuleType] = {}
+UNIT = re.compile(r"\{\w+\}")  # the name of a unit, which may be a number
 
 
 def allow(path: str | Path) -> None:
@@ -147,7 +148,8 @@ def fits(value: Any, annotation: Any) -> bool:
     if annotation is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if annotation is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return whole or (isinstance(value, str) and UNIT.fullmatch(value) is not None)
     if annotation in (str, Path):
         return isinstance(value, str)
     if annotation in (bool, type(None)):
@@ -231,7 +233,17 @@ def _is_use(value: Any) -> bool:
 
 def _built(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     hints = _hints(function)
-    return {name: _value(value, hints.get(name)) for name, value in arguments.items()}
+    return {
+        name: _whole(name, value) if hints.get(name) is int else _value(value, hints.get(name))
+        for name, value in arguments.items()
+    }
+
+
+def _whole(name: str, value: Any) -> Any:
+    """A unit's name where a whole number is wanted."""
+    if isinstance(value, str) and not value.isdecimal():
+        raise ValueError(f"{name}: {value!r}; wanted a whole number, so name the units 0, 1, ...")
+    return int(value) if isinstance(value, str) else value
 
 
 def _value(value: Any, annotation: Any) -> Any:

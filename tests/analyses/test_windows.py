@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from analyses import latency, windows
+from analyses import windows
 
 
 def ramp(samples: int = 60) -> xr.Dataset:
@@ -59,33 +59,3 @@ def test_f65_uneven_time_is_refused_with_its_index_and_jitter_passes() -> None:
     time[30:] += 0.005
     with pytest.raises(ValueError, match="not evenly spaced at index 30"):
         windows.sliding(recording.assign_coords(time=time), width=0.05, step=0.05)
-
-
-@pytest.mark.parametrize("onset", [0.06, 0.085, 0.12])
-def test_half_peak_of_a_ramp_is_read_between_samples(onset: float) -> None:
-    time = np.arange(-0.1, 0.5, 0.004)
-    score = 0.5 + 0.3 * np.clip((time - onset) / 0.05, 0, 1)
-    result = xr.Dataset({"auc": ("time", score)}, {"time": time}, {"chance": 0.5})
-    found = latency.fraction_of_peak(result)
-    assert float(found["latency"][0]) == pytest.approx(onset + 0.025, abs=1e-3)
-
-
-def test_a_flat_curve_has_no_latency() -> None:
-    result = xr.Dataset({"auc": ("time", [0.5, 0.5, 0.5])}, {"time": [-0.1, 0.0, 0.1]}, {"chance": 0.5})
-    assert np.isnan(float(latency.fraction_of_peak(result)["latency"][0]))
-
-
-def test_comparison_scales_each_course_to_its_own_peak_and_says_what_is_simulated() -> None:
-    time = np.arange(-0.1, 0.5, 0.01)
-    bump = np.exp(-((time - 0.2) ** 2) / 0.005)
-    human = xr.Dataset({"auc": ("time", 0.5 + 0.1 * bump)}, {"time": time})
-    human.attrs = {"chance": 0.5, "label": "familiar", "origin": "simulated"}
-    macaque = xr.Dataset({"balanced_accuracy": ("time", 1 / 7 + 0.8 * bump)}, {"time": time})
-    macaque.attrs = {"chance": 1 / 7, "label": "object", "origin": "real, raw"}
-    found = latency.compare(human, macaque)
-    assert found["course"].max("time").values == pytest.approx([1, 1])
-    assert float(found["latency"][0]) == pytest.approx(float(found["latency"][1]), abs=1e-9)
-    (axes,) = latency.plot(found).axes
-    legend = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert "simulated" in legend[0]
-    assert axes.get_xlabel() == "time from stimulus onset (s)"
