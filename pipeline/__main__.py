@@ -1,4 +1,4 @@
-"""The command `neuroloop`: check, run, draw, list. Data go to stdout, everything else to stderr."""
+"""The command `neuroloop`: check, lock, run, draw, list, report. Data go to stdout, all else to stderr."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _main(words: Sequence[str] | None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("neuroloop", description="From brain recordings to models, and back.")
-    acts = parser.add_subparsers(required=True, metavar="check|run|draw|list")
+    acts = parser.add_subparsers(required=True, metavar="check|run|draw|list|lock|report")
     study: dict[str, Any] = {
         "metavar": "STUDY",
         "help": "a .yaml file, or the name of one in workflows/studies",
@@ -90,6 +90,39 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("study", **study)
     check.set_defaults(act=_check)
 
+    run = _run_parser(acts, study)
+
+    lock = acts.add_parser("lock", help="write down the plan of a study, so that later changes are listed")
+    lock.add_argument("study", **study)
+    lock.add_argument("--force", action="store_true", help="replace the lock of a study that has changed")
+    lock.set_defaults(act=_lock)
+
+    draw = acts.add_parser("draw", help="draw every finished result whose maker knows how")
+    draw.add_argument("study", **study)
+    draw.add_argument("--units", action="store_true", help="also what stands for every unit")
+    draw.set_defaults(act=_draw)
+
+    listing = acts.add_parser(
+        "list", help="the functions that a study may name; or how a study stands, and why"
+    )
+    listing.add_argument("study", nargs="?", **study)
+    listing.set_defaults(act=_list)
+
+    report = acts.add_parser("report", help="one HTML page of a study: claims, figures, numbers, methods")
+    report.add_argument("study", **study)
+    report.add_argument("--output", metavar="FILE", help="default: FOLDER/<study>/report.html")
+    report.set_defaults(act=_report)
+    for command in (run, draw, listing, report):
+        command.add_argument("--results", default="results", metavar="FOLDER", help="default: results")
+    for command in (check, lock, run, draw, listing, report):
+        command.add_argument(
+            "--allow-code", action="append", default=[], metavar="FILE.py", help="trust this file"
+        )
+        command.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def _run_parser(acts: Any, study: dict[str, Any]) -> argparse.ArgumentParser:
     run = acts.add_parser("run", help="make what is missing, stale or damaged in a study")
     run.add_argument("study", **study)
     run.add_argument("--step", action="append", default=[], help="only this step and what it reads")
@@ -104,25 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--no-wait", action="store_true", help="fail at once when another run makes the same")
     run.add_argument("--quiet", action="store_true", help="say only warnings and errors")
     run.set_defaults(act=_run)
-
-    draw = acts.add_parser("draw", help="draw every finished result whose maker knows how")
-    draw.add_argument("study", **study)
-    draw.add_argument("--units", action="store_true", help="also what stands for every unit")
-    draw.set_defaults(act=_draw)
-
-    listing = acts.add_parser(
-        "list", help="the functions that a study may name; or how a study stands, and why"
-    )
-    listing.add_argument("study", nargs="?", **study)
-    listing.set_defaults(act=_list)
-    for command in (run, draw, listing):
-        command.add_argument("--results", default="results", metavar="FOLDER", help="default: results")
-    for command in (check, run, draw, listing):
-        command.add_argument(
-            "--allow-code", action="append", default=[], metavar="FILE.py", help="trust this file"
-        )
-        command.add_argument("--debug", action="store_true", help="show tracebacks")
-    return parser
+    return run  # type: ignore[no-any-return]
 
 
 def _check(given: argparse.Namespace) -> None:
@@ -142,6 +157,18 @@ def _run(given: argparse.Namespace) -> None:
     )  # fmt: skip
 
 
+def _lock(given: argparse.Namespace) -> None:
+    from . import _log, lock
+
+    before = lock.state(given.study)
+    changes = lock.deviations(given.study)
+    path = lock.lock(given.study, force=given.force)
+    told = {"as locked": "stands as it was locked", "deviates": "is locked anew"}.get(before, "is locked")
+    for line in [f"{path}: the plan {told}", *(f"{path}: replaced: {line}" for line in changes)]:
+        _log.stderr(line)
+    print(path)
+
+
 def _draw(given: argparse.Namespace) -> None:
     from .run import draw
 
@@ -159,6 +186,12 @@ def _list(given: argparse.Namespace) -> None:
         return
     for job, state, why in states(given.study, given.results):
         print(f"{state:8} {job}{f'  {why}' if why else ''}")
+
+
+def _report(given: argparse.Namespace) -> None:
+    from .report import report
+
+    print(report(given.study, given.results, given.output))
 
 
 def _count(word: str) -> int:

@@ -13,7 +13,15 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("loaders", "analyses", "pipeline")
-MACHINERY = ("parts", "study", "store", "run")  # modules of pipeline that run studies: no study names them
+MACHINERY = (
+    "parts",
+    "study",
+    "store",
+    "run",
+    "lock",
+    "report",
+    "notebook",
+)  # modules of pipeline that run studies: no study names them
 ALWAYS = ("numpy", "xarray", "netCDF4")  # every result passes through them
 
 

@@ -268,13 +268,15 @@ def _opened(site: _Site, job: Job) -> tuple[dict[str, Any], list[str]]:
 
 
 def _fail(site: _Site, job: Job, error: BaseException) -> None:
-    code = 3 if isinstance(error, ValueError) else 1
     text = (
         str(error)
         if isinstance(error, ValueError | OSError) and str(error)
         else f"{type(error).__name__}: {error}"
     )
-    line = f"{_place(site, job)}: {_log.line(text)}"
+    name, colon, _ = text.partition(": ")
+    wrong = isinstance(error, ValueError) and bool(colon) and name in site.study.steps[job.step].arguments
+    code = 2 if wrong else 3 if isinstance(error, ValueError) else 1
+    line = f"{_place(site, job, ('with', name) if wrong else ())}: {_log.line(text)}"
     site.failed[job] = (line, code)
     site.log.warn(line)
     if site.debug:
@@ -283,9 +285,10 @@ def _fail(site: _Site, job: Job, error: BaseException) -> None:
                 site.log.warn(part)
 
 
-def _place(site: _Site, job: Job) -> str:
+def _place(site: _Site, job: Job, inside: tuple[str, ...] = ()) -> str:
     unit = f" {job.unit}" if job.unit else ""
-    line, column = site.study.places.get(("steps", job.step), (1, 1))
+    places, step = site.study.places, ("steps", job.step)
+    line, column = places.get((*step, *inside)) or places.get(step, (1, 1))
     return f"{site.study.path}:{line}:{column}: step {job.step}{unit}"
 
 

@@ -99,6 +99,11 @@ def fails(recording: xr.Dataset, *, subject: str, bad: tuple[str, ...], kind: st
     return mean(recording)
 
 
+def refuses(recording: xr.Dataset, *, why: str, folds: int = 5, subject: str = "") -> xr.Dataset:
+    """Nothing: says why."""
+    raise ValueError(why)
+
+
 def sleeps(subject: str, *, seconds: float = 0.05, child: bool = False) -> xr.Dataset:
     """Noise, late; with a child that sleeps meanwhile."""
     if child:
