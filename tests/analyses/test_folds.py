@@ -159,3 +159,37 @@ def test_blocked_order_fires_and_mixed_order_is_silent() -> None:
     blocks = xr.Dataset(coords={"label": ("presentation", np.arange(100) // 25 % 2)})
     assert abs(folds.blocked(mixed, "label")) < 3
     assert folds.blocked(blocks, "label") < -4
+
+
+def within(stimuli: list[str], label: list[str], run: list[int]) -> xr.Dataset:
+    """A recording of nothing, for its labels alone."""
+    rows = {"stimulus_id": stimuli, "label": label, "run": run}
+    coords = {key: ("presentation", np.array(value)) for key, value in rows.items()}
+    return xr.Dataset(coords=coords)
+
+
+def test_v06_labels_are_exchanged_between_stimuli_that_folds_share_as_wholes() -> None:
+    stimuli = [f"s{k}" for k in range(12)] * 3
+    recording = within(stimuli, [("a", "b")[k % 2] for k in range(12)] * 3, [1] * 12 + [2] * 12 + [3] * 12)
+    split = folds.split(recording, "label", folds=3, groups="run", overlap=["stimulus_id"])
+    for codes in folds.relabel(recording, "label", split, 20):
+        assert all(np.ptp(codes[np.array(stimuli) == name]) == 0 for name in set(stimuli))
+    free = folds.relabel(recording, "label", split, 20, exchange="presentation")
+    assert any(np.ptp(codes[np.array(stimuli) == "s0"]) for codes in free)
+    for codes in free:  # every run keeps its balance
+        assert {codes[start : start + 12].sum() for start in (0, 12, 24)} == {6}
+    assert folds.relabellings(recording, "label", split) == 924  # 12 over 6
+
+
+def test_v06_a_stimulus_name_that_is_the_class_is_no_level_of_exchange() -> None:
+    label = ["face", "house"] * 12
+    recording = within(label, label, [1] * 8 + [2] * 8 + [3] * 8)
+    assert np.unique(folds.exchangeable(recording, "label")).size == 24
+    split = folds.split(recording, "label", folds=3, groups="run")
+    assert folds.relabellings(recording, "label", split) == 70**3
+
+
+def test_an_unknown_level_of_exchange_is_named() -> None:
+    recording = within(["a", "b"] * 2, ["x", "y"] * 2, [1, 1, 2, 2])
+    with pytest.raises(ValueError, match=r"^exchange: 'trial'"):
+        folds.exchangeable(recording, "label", "trial")
