@@ -86,9 +86,9 @@ def passing(made: Units, time: np.ndarray, alpha: float, flips: int, rng: np.ran
 def courses(made: Units, rng: np.random.Generator, confidence: float) -> np.ndarray:
     """The mean course, first, and below it resampled ones (course, time).
 
-    Units are drawn with their means drawn together to take out the noise that stimuli bring, which is then
-    added by drawing stimuli in every unit: the two together have the variance of the mean. Deviations are
-    widened by what Student's quantile exceeds the normal one by, for few units.
+    Units are drawn, their deviations shrunk by what of them is the noise of stimuli, and that noise is then
+    added by drawing stimuli in every unit: the two together have the variance of the mean. Deviations of
+    few units are widened by what Student's quantile exceeds the normal one by.
     """
     effect, count = made.effect, len(made.effect)
     mean = effect.mean(axis=0)
@@ -100,8 +100,8 @@ def courses(made: Units, rng: np.random.Generator, confidence: float) -> np.ndar
     between = np.sqrt(max(0.0, 1 - within / effect.var(axis=0, ddof=1).mean()))
     drawn = rng.multinomial(count, np.full(count, 1 / count), bootstraps) / count
     few = np.sqrt(count / (count - 1)) * student.ppf((1 + confidence) / 2, count - 1)
-    deviation = few / norm.ppf((1 + confidence) / 2) * (between * (drawn @ (effect - mean)) + stimuli)
-    return np.concatenate([mean[None], mean + deviation])
+    wide = between * few / norm.ppf((1 + confidence) / 2)
+    return np.concatenate([mean[None], mean + wide * (drawn @ (effect - mean)) + stimuli])
 
 
 def methods(

@@ -21,8 +21,6 @@ from analyses._tasks import TRIALS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_estimator, _task = _tasks.estimator, _tasks.task
-
 
 def time_resolved(
     recording: xr.Dataset,
