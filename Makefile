@@ -11,7 +11,8 @@ RUN    := $(MAIN)/bin/python -m pipeline
 demo: $(MAIN)/.ready
 	$(RUN) run familiarity
 	$(RUN) draw familiarity
-	@echo "The figure is results/familiarity/group.png"
+	$(RUN) report familiarity
+	@echo "The figure is results/familiarity/group.png, the report results/familiarity/report.html"
 
 test: lint test-main test-modern
 	$(MAKE) demo
@@ -29,7 +30,9 @@ test-modern: $(MODERN)/.ready
 
 replicate: $(MAIN)/.ready
 	$(MAIN)/bin/python -m pytest -m slow
-	$(RUN) run face_house && $(RUN) run seven_objects && $(RUN) run timing
+	for study in face_house seven_objects timing onset_calibration; do \
+		$(RUN) run $$study && $(RUN) draw $$study && $(RUN) report $$study || exit 1; \
+	done
 
 bench: $(MAIN)/.ready
 	$(MAIN)/bin/python -m pip install -q -c constraints.txt -e ".[bench]"

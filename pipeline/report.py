@@ -150,9 +150,16 @@ def _weighed(one: Found, dataset: xr.Dataset) -> Iterator[tuple[bool, Markup]]:
     """Whether each sentence of a result may be said, and the sentence with its source and reason."""
     columns = [dataset[name].values for name in ("claim", "sentence", "because", "allowed")]
     for claim, sentence, because, allowed in zip(*columns, strict=True):
+        source = joined(label(claim), f" · {one.job}.{doubt(one)}")
+        if allowed and because:
+            conditions = element("summary", source, " The conditions that hold")
+            yield (
+                True,
+                label(sentence, 2000) + element("details", conditions, label(because, 1000), class_="quiet"),
+            )
+            continue
         why = joined(" Because: ", label(because, 1000)) if because else ""
-        source = element("span", label(claim), f" · {one.job}.{doubt(one)}", why, class_="quiet")
-        yield bool(allowed), label(sentence, 2000) + source
+        yield bool(allowed), label(sentence, 2000) + element("span", source, why, class_="quiet")
 
 
 def _warnings(told: Told) -> Markup:

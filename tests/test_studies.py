@@ -11,7 +11,7 @@ import xarray as xr
 
 from analyses import decoding
 from loaders import schema, synthetic
-from pipeline import run, store, study
+from pipeline import report, run, store, study
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDIES = sorted((ROOT / "workflows" / "studies").glob("*.yaml"))
@@ -20,6 +20,13 @@ STUDIES = sorted((ROOT / "workflows" / "studies").glob("*.yaml"))
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("results")
+
+
+def claims(found: dict[str, xr.Dataset]) -> dict[str, tuple[int, str]]:
+    """By claim: whether it may be made, and the sentence."""
+    weighed = found["claims"]
+    columns = (weighed[name].values for name in ("claim", "allowed", "sentence"))
+    return {str(claim): (int(allowed), str(text)) for claim, allowed, text in zip(*columns, strict=True)}
 
 
 def made(results: Path, name: str) -> dict[str, xr.Dataset]:
@@ -43,6 +50,22 @@ def test_familiarity_is_at_chance_before_onset_and_rises_after_the_planted_one(r
     assert float(auc.sel(time=slice(0.12, 0.2)).mean()) > 0.6
     surely = time[(group["auc_low"] > 0.5).rolling(time=5).sum() == 5]
     assert 0.085 <= float(surely[0]) - 0.016 <= 0.15  # the first of five in a row
+    assert group.attrs["p_peak"] < 0.05 <= group.attrs["baseline_p"]
+    onset = made(results, "familiarity")["onset"].sel({"method": "change point"})
+    assert float(onset["onset_low"]) <= 0.085 <= float(onset["onset_high"])
+    assert abs(float(onset["onset"]) - 0.085) < 0.01
+
+
+def test_familiarity_is_claimed_of_simulated_data_with_its_controls(results: Path) -> None:
+    found = made(results, "familiarity")
+    assert found["image_control"].attrs["verdict"] == "survives"
+    assert found["channels"].attrs["flagged"] == ""
+    assert found["exposure"].attrs["verdict"] == "equal"
+    said = claims(found)
+    assert "decodable" in said["decodable"][1]
+    assert "onset" in said["onset"][1]
+    assert all(said[claim][0] for claim in ("decodable", "onset", "label", "image", "channels"))
+    assert all("simulated" in text and "brain" not in text for _, text in said.values())
 
 
 def test_familiarity_generalizes_around_the_diagonal(results: Path) -> None:
@@ -60,6 +83,14 @@ def test_real_eeg_tells_faces_from_houses(results: Path, neuro_data: Path) -> No
     course = found["course"]["auc"]
     assert 0.2 < float(course["time"][int(course.argmax())]) < 0.4
     assert found["decoding"].attrs["origin"] == "real, raw"
+    assert found["late"].attrs["p_peak"] == pytest.approx(1 / 1001)
+    assert found["early"]["p"].values[0] > 0.05
+    assert "delay" in found["onset"].attrs["withheld"]
+    said = claims(found)
+    assert said["decodable"][0] == 1
+    assert said["onset"][0] == said["population"][0] == said["label"][0] == 0
+    assert "onset" not in said["onset"][1]
+    assert "nothing is claimed about other" in said["population"][1]
 
 
 def test_real_it_tells_seven_objects(results: Path, neuro_data: Path) -> None:
@@ -71,15 +102,34 @@ def test_real_it_tells_seven_objects(results: Path, neuro_data: Path) -> None:
     same, cross = np.diag(table), table[~np.eye(3, dtype=bool)]
     assert 0.86 <= same.min() <= same.max() <= 0.98
     assert 0.64 <= cross.min() <= cross.max() <= 0.88
+    assert found["test"].attrs["p_peak"] == pytest.approx(1 / 1001)
+    assert found["test"].attrs["baseline_p"] > 0.05
+    said = claims(found)
+    assert said["decodable"][0] == said["onset"][0] == 1
+    assert said["label"][0] == said["population"][0] == 0
+    onset = found["onset"].sel({"method": "change point"})
+    assert 0.05 < float(onset["onset_low"]) <= float(onset["onset"]) <= float(onset["onset_high"]) < 0.12
 
 
 def test_timing_puts_simulated_meg_beside_real_spikes(results: Path, neuro_data: Path) -> None:
-    found = made(results, "timing")["latencies"]
-    human, macaque = found["latency"].values
-    assert 0.085 < human < 0.2
-    assert 0.05 < macaque < 0.2
+    found = made(results, "timing")["puzzle"].sel({"method": "change point"})
+    low, high = found["onset_low"].values, found["onset_high"].values
+    assert low[0] < 0.085 < high[0]
+    assert (high - low < 0.05).all()
+    assert 0.05 < float(found["onset"][1]) < 0.12
+    assert float(found["difference_low"]) < float(found["difference"]) < float(found["difference_high"])
     assert "simulated" in str(found["condition"].values[0])
     assert "real" in str(found["condition"].values[1])
+
+
+def test_a_report_of_the_demo_states_its_claims_first(results: Path) -> None:
+    made(results, "familiarity")
+    page = report.report(ROOT / "workflows" / "studies" / "familiarity.yaml", results)
+    text = page.read_text(encoding="utf-8")
+    assert page.stat().st_size < 10_000_000
+    assert text.index("is decodable") < text.index("<figure") < text.index("Methods")
+    assert "<script" not in text
+    assert "incomplete" not in text
 
 
 def test_every_result_speaks_the_vocabulary_and_names_what_made_it(results: Path) -> None:
@@ -97,9 +147,9 @@ def test_notebook_redraws_the_figure(results: Path, monkeypatch: pytest.MonkeyPa
     cells: dict = {}
     text = (ROOT / "workflows" / "notebooks" / "familiarity.py").read_text()
     exec(compile(text, "familiarity.py", "exec"), cells)
-    (axes,) = cells["figure"].axes
-    assert axes.get_ylabel() == "AUC"
-    assert len([line for line in text.splitlines() if line and not line.startswith("#")]) <= 6
+    assert cells["figure"].axes[0].get_ylabel() == "AUC"
+    question = text.split("# %%")[-1].splitlines()
+    assert 1 <= len([line for line in question if line and not line.startswith(("#", " [markdown]"))]) <= 6
 
 
 def test_snapshot_of_decoding() -> None:
