@@ -32,7 +32,7 @@ def single(result: xr.Dataset) -> Figure:
     axes.plot(time, effect, color="0", linewidth=1.5, label=_who(result))
     shown = np.where(time > 0, result["threshold"].values, np.nan)
     axes.plot(time, shown, color="0.5", linewidth=1, linestyle=":", label="max-T threshold")
-    timeline(axes, 0.0, f"effect ({result['effect'].attrs['units']} within classes)")
+    timeline(axes, 0.0, f"effect ({result['effect'].attrs['units']})")
     room = effect.max() - min(effect.min(), 0.0)
     axes.set_ylim(bottom=-0.62 * room)
     for place, method in enumerate(result["method"].values):

@@ -7,6 +7,8 @@ import numpy as np
 from analyses import _decode
 from analyses._decode import Estimator, Task
 
+TOGETHER = 32  # relabellings
+
 
 def margins(block: np.ndarray, task: Task, weights: np.ndarray) -> np.ndarray:
     """block (time, n, p), weights (fold, function, p + 1) to margins (time, n) of tested presentations.
@@ -44,17 +46,17 @@ def _margins(block: np.ndarray, task: Task, weights: np.ndarray) -> np.ndarray:
     return out
 
 
-def scaled(found: np.ndarray, task: Task) -> np.ndarray:
-    """margins (n, time) in units of their own SD within classes: one scale a fold, the same at all times."""
-    out = np.array(found)
-    for test in task.test:
-        rows = np.flatnonzero(test)
-        inside = [found[rows[task.codes[rows] == code]] for code in np.unique(task.codes[rows])]
-        squares = sum(((part - part.mean(axis=0)) ** 2).sum(axis=0) for part in inside)
-        freedom = max(rows.size - len(inside), 1)
-        deviation = np.sqrt(np.mean(squares) / freedom)
-        out[rows] = found[rows] / deviation if deviation > 0 else 0.0
-    return out
+def scales(block: np.ndarray, task: Task, weights: np.ndarray) -> np.ndarray:
+    """SD (…, fold) of decision values of weights (…, fold, function, p + 1), over all times of block
+    (time, n, p): of presentations of one fold and time, in the mean square over times and functions."""
+    out = np.empty(weights.shape[:-2])
+    for fold, test in enumerate(task.test):
+        part = block[:, test] - block[:, test].mean(axis=1, keepdims=True)
+        flat = part.reshape(-1, block.shape[2])
+        spread = flat.T @ flat / max(len(flat) - len(block), 1)
+        some = weights[..., fold, :, :-1]
+        out[..., fold] = np.sqrt(((some @ spread) * some).sum(axis=-1).mean(axis=-1))
+    return np.where(out > 0, out, np.inf)
 
 
 def average(found: np.ndarray, task: Task, drawn: np.ndarray) -> np.ndarray:
@@ -76,3 +78,47 @@ def covariance(found: np.ndarray, task: Task) -> np.ndarray:
         part = part - part.mean(axis=0)
         out += part.T @ part / (len(part) * max(len(part) - 1, 1) * classes**2)
     return out
+
+
+def null(
+    block: np.ndarray, mean: np.ndarray, task: Task, estimator: Estimator, relabelled: np.ndarray
+) -> np.ndarray:
+    """Average margins (permutation, time), in SDs, of discriminants fitted anew to relabelled codes.
+
+    The mean margin of a class needs no more than the mean response of its presentations in each fold, which
+    is one matrix product for many relabellings.
+
+    Reads    block (time, n, p); mean (n, p), what discriminants are fitted to; relabelled (permutation, n)
+    """
+    out = []
+    for start in range(0, len(relabelled), TOGETHER):
+        codes = relabelled[start : start + TOGETHER]
+        parts = [task._replace(codes=some) for some in codes]
+        weights = np.array([_decode.weigh(mean[None], part, estimator)[0] for part in parts])
+        weights[..., :-1] /= scales(block, task, weights)[..., None, None]
+        out.append(_average_of_classes(block, task, codes, weights[..., :-1]))
+    return np.concatenate(out)
+
+
+def _average_of_classes(block: np.ndarray, task: Task, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """codes (draw, n), weights (draw, fold, function, p) to average margins (draw, time)."""
+    times, _, features = block.shape
+    classes = len(task.classes)
+    total, tested = np.zeros((len(codes), classes, times)), np.zeros((len(codes), classes, 1))
+    for fold, test in enumerate(task.test):
+        rows = np.flatnonzero(test)
+        member = (codes[:, None, rows] == np.arange(classes)[:, None]).astype(float)
+        count = member.sum(axis=-1, keepdims=True)
+        share = (member / np.maximum(count, 1)).reshape(-1, rows.size)
+        flat = block[:, rows].swapaxes(0, 1).reshape(rows.size, -1)
+        means = (share @ flat).reshape(len(codes), classes, times, features)
+        present = (count > 0)[..., None]
+        means -= present * means.sum(axis=1, keepdims=True) / present.sum(axis=1, keepdims=True)
+        values = means.reshape(len(codes), -1, features) @ weights[:, fold].swapaxes(1, 2)
+        values = values.reshape(len(codes), classes, times, -1)
+        if task.functions == 1:
+            values = np.concatenate([-values, values], axis=-1) / 2
+        own = np.stack([values[:, code, :, code] for code in range(classes)], axis=1)
+        total += count * (own - (values.sum(axis=-1) - own) / (values.shape[-1] - 1))
+        tested += count
+    return np.asarray((total / tested).mean(axis=1))

@@ -54,9 +54,10 @@ def course(
              estimator "lda"); window, [start, end] in s, by default all after onset; the rest as
              `decoding.time_resolved`
     Returns  effect (time): the mean over classes of the margin by which presentations favour their own
-             class, 0 without effect, in SDs within classes ("each": in their square); covariance (time,
-             test_time) of its noise; resampled (bootstrap, time), stimuli drawn again; with permutations,
-             null (permutation, time); attrs power, of the growth; errors as `decoding.time_resolved`
+             class, 0 without effect, in SDs of decision values ("each": squared SDs within classes);
+             covariance (time, test_time) of its noise; resampled (bootstrap, time), stimuli drawn again;
+             with permutations, null (permutation, time); attrs power, of the growth; errors as
+             `decoding.time_resolved`
     Source   King and Dehaene 2014, doi 10.1016/j.tics.2014.01.002 (a decoder followed through time); Walther
              et al. 2016, doi 10.1016/j.neuroimage.2015.12.012 (the cross-validated distance)
     """
@@ -77,11 +78,7 @@ def course(
     if permutations:
         relabelled = _folds.relabel(recording, label, split, permutations, seed, exchange=exchange)
         split.attrs["relabellings"] = _folds.relabellings(recording, label, split, exchange=exchange)
-        parts = [task._replace(codes=codes) for codes in relabelled]
-        null = [
-            _template.average(_shown(recording, part, chosen, mean), part, everybody)[0] for part in parts
-        ]
-        arrays["null"] = (np.array(null), ("permutation", "time"))
+        arrays["null"] = (_null(recording, task, chosen, mean, relabelled), ("permutation", "time"))
     found = {name: xr.DataArray(values, dims=dims) for name, (values, dims) in arrays.items()}
     made = _tasks.result(recording, found, task, split, label, estimator)
     time, power = recording["time"].values, FOLLOWED[follow]
@@ -177,8 +174,30 @@ def _shown(
         found = over(_template.distances, response, _tasks.TRIALS, sizes, task=task, estimator=chosen)
         return np.asarray(found.transpose("presentation", "time").values)
     weights = _decode.weigh(mean[None], task, chosen)[0]
+    weights = weights / _template.scales(_block(recording), task, weights)[:, None, None]
     found = over(_template.margins, response, _tasks.TRIALS, sizes, task=task, weights=weights)
-    return _template.scaled(found.transpose("presentation", "time").values, task)
+    return np.asarray(found.transpose("presentation", "time").values)
+
+
+def _null(
+    recording: xr.Dataset,
+    task: _decode.Task,
+    chosen: _decode.Estimator,
+    mean: np.ndarray | None,
+    relabelled: np.ndarray,
+) -> np.ndarray:
+    if mean is not None:
+        return _template.null(_block(recording), mean, task, chosen, relabelled)
+    everybody = np.ones((1, task.codes.size))
+    parts = [task._replace(codes=codes) for codes in relabelled]
+    return np.array(
+        [_template.average(_shown(recording, part, chosen, None), part, everybody)[0] for part in parts]
+    )
+
+
+def _block(recording: xr.Dataset) -> np.ndarray:
+    """All of the response (time, presentation, neuroid), in memory and in this order."""
+    return np.ascontiguousarray(recording["response"].transpose("time", *_tasks.TRIALS).values, dtype=float)
 
 
 def compare(human: xr.Dataset, macaque: xr.Dataset) -> xr.Dataset:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from analyses import _sticks, calibration, onset
+from analyses import _sticks, calibration, folds, onset
 from loaders import synthetic
 
 TIME = np.arange(-50, 101) / 250
@@ -143,6 +143,19 @@ def test_chunked_equals_eager() -> None:
     lazy = onset.course(recording.chunk({"time": 7}), "familiar", bootstraps=20)
     for name in eager.data_vars:
         np.testing.assert_array_equal(eager[name].values, lazy[name].values)
+
+
+@pytest.mark.parametrize("estimator", ["lda", "correlation", "ridge"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_v06_the_null_is_what_relabelled_recordings_give(estimator: str, classes: int) -> None:
+    spikes = synthetic.macaque_it(seed=0, neuroids=12, objects=classes, images=10, repeats=2, bin_width=0.02)
+    split = folds.split(spikes, "object")
+    options = {"estimator": estimator, "folds": split, "bootstraps": 0}
+    null = onset.course(spikes, "object", permutations=3, **options)["null"]  # type: ignore[arg-type]
+    for number, codes in enumerate(folds.relabel(spikes, "object", split, 3)):
+        renamed = spikes.assign_coords(object=("presentation", codes))
+        effect = onset.course(renamed, "object", **options)["effect"]  # type: ignore[arg-type]
+        np.testing.assert_allclose(null[number], effect, rtol=0, atol=1e-10)
 
 
 def test_more_than_two_classes_have_one_course() -> None:
