@@ -31,7 +31,7 @@ CORRECTIONS = {
     "fdr-by": "false discovery rate under any dependence", "none": "not corrected",
 }  # fmt: skip
 TAILS = {"greater": "one-sided", "less": "one-sided, below", "two-sided": "two-sided"}
-OTHER_METHODS = ("first max-T crossing", "half of peak")
+OTHER_METHODS = ("first max-T crossing", "fraction of peak")
 
 
 def sentences(
@@ -305,7 +305,8 @@ def _cleared(value: Any, key: str, facts: Facts, withheld: Sequence[str]) -> Any
     """Text of a record without words that are withheld, or that simulated data have not earned."""
     if isinstance(value, list):
         return [_cleared(item, key, facts, withheld) for item in value]
-    if not isinstance(value, str) or key in ("test.label", "test.classes", "test.origin"):
+    ours = key.endswith(".verdict") or key in ("test.label", "test.classes", "test.origin")
+    if ours or not isinstance(value, str):
         return value
     words = [re.escape(word) for claim in withheld for word in FORBIDDEN[claim]]
     if "label" in withheld:

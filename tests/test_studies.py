@@ -127,7 +127,7 @@ def test_a_report_of_the_demo_states_its_claims_first(results: Path) -> None:
     page = report.report(ROOT / "workflows" / "studies" / "familiarity.yaml", results)
     text = page.read_text(encoding="utf-8")
     assert page.stat().st_size < 10_000_000
-    assert text.index("is decodable") < text.index("<figure") < text.index("Methods")
+    assert text.index("is decodable") < text.index("<figure") < text.index('id="methods"')
     assert "<script" not in text
     assert "incomplete" not in text
 

@@ -39,7 +39,7 @@ PREVALENCE = {
 POWER = {"smallest_effect": 0.0312, "smallest_effect_low": 0.028, "smallest_effect_high": 0.035}
 TIMES = {
     "change point": (0.085, 0.078, 0.093), "first max-T crossing": (0.092, 0.085, 0.101),
-    "half of peak": (0.11, 0.104, 0.117),
+    "fraction of peak": (0.11, 0.104, 0.117),
 }  # fmt: skip
 WORDS = {  # what the unbroken record says, and a broken one must not
     "decodable": ("decodable",), "onset": ("onset", "begins at"), "population": ("in the population",),
@@ -212,7 +212,7 @@ def test_sentences_of_a_sound_group_read_as_a_reviewer_would_want() -> None:
     assert found["onset"].startswith(
         "In simulated data the onset of what tells 'familiar' apart is 85 ms after the stimulus "
         "[78 ms, 93 ms] (change point, 95 % CI over 16 subjects); first max-T crossing at 92 ms [85 ms, "
-        "101 ms]; half of peak at 110 ms [104 ms, 117 ms]; stated trigger delay 34.5 ms; filter: none; "
+        "101 ms]; fraction of peak at 110 ms [104 ms, 117 ms]; stated trigger delay 34.5 ms; filter: none; "
         "filters and windows can show an effect 10 ms early and 10 ms late; AUC .648"
     )
     assert "prevalence .940 [.740, 1], 15 of 16 simulated subjects with p < .05 each" in found["population"]
@@ -341,6 +341,12 @@ def test_v16_v17_flagged_channels_and_exposure_are_named() -> None:
     unrecorded = weighed(records(channels__tested=""))
     assert unrecorded["label"][2] == 1
     assert "there were no other channels" in unrecorded["channels"][0]
+
+
+def test_v17_exposure_is_told_though_another_claim_is_withheld() -> None:
+    sentence, _, allowed = weighed(records(image=ABSENT, exposure__verdict="survives"))["exposure"]
+    assert allowed == 1
+    assert "differ in exposure" in sentence
 
 
 def test_v14_a_window_has_the_test_of_its_own_baseline() -> None:
