@@ -68,6 +68,7 @@ def pair(result: xr.Dataset) -> Figure:
         f"difference {gap[0]:.1f} ms, {result.attrs['confidence']:.0%} CI {gap[1]:.1f} to {gap[2]:.1f} ms",
         fontsize=8, loc="right", color="0.3", pad=14,
     )  # fmt: skip
+    axes.text(1, 0.97, f"n = {result.attrs['n']}", transform=axes.transAxes, fontsize=7, ha="right", va="top")
     if result.attrs["withheld"]:
         made.suptitle(f"withheld: {result.attrs['withheld']}", fontsize=7, wrap=True)
     return made

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from analyses import _wording
+from analyses._tasks import BLOCKED
 from analyses._wording import SUBJECTS, Facts
 
 CONTENT = ("identity", "stimulus_id", "content")  # what was shown
@@ -40,6 +41,8 @@ STATED = (
 BEFORE = (
     Rule(("test.baseline_score", "test.baseline_p", "test.alpha"), lambda score, p, alpha: p >= alpha,
          "before the stimulus it is at chance", "it is not shown to be at chance before the stimulus"),
+    Rule(("blocked",), lambda blocked: blocked == 0, "labels do not come in blocks that one test exchanges",
+         "labels come in blocks, and exchanged labels do not"),
 )  # fmt: skip
 
 DECODABLE = (
@@ -261,6 +264,9 @@ def _facts(given: Mapping[str, xr.Dataset], delay_known: bool | None) -> dict[st
     if "onset" in given:
         facts |= _times(given["onset"])
         facts.setdefault("onset.trigger_delay_s", facts.get("test.trigger_delay_s"))
+    facts["blocked"] = int(
+        facts.get("test.blocked_z", 0.0) < BLOCKED and "labels" in str(facts.get("test.test"))
+    )
     simulated = "simulat" in str(facts.get("test.origin", "")).lower()
     stated = facts.get("onset.delay_known", facts.get("test.delay_known"))
     facts["delay_known"] = stated if stated is not None else int(simulated)

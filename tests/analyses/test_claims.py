@@ -343,6 +343,16 @@ def test_v16_v17_flagged_channels_and_exposure_are_named() -> None:
     assert "there were no other channels" in unrecorded["channels"][0]
 
 
+def test_v14_labels_in_blocks_withhold_a_test_that_exchanges_them() -> None:
+    one = {"test__test": "permutation of labels", "test__over": "presentation"}
+    assert weighed(records(**one, test__blocked_z=-1.0))["decodable"][2] == 1
+    sentence, why, allowed = weighed(records(**one, test__blocked_z=-9.0))["decodable"]
+    assert allowed == 0
+    assert "decodable" not in sentence
+    assert "labels come in blocks" in why
+    assert weighed(records(test__blocked_z=-9.0))["decodable"][2] == 1  # signs of whole subjects were flipped
+
+
 def test_v17_exposure_is_told_though_another_claim_is_withheld() -> None:
     sentence, _, allowed = weighed(records(image=ABSENT, exposure__verdict="survives"))["exposure"]
     assert allowed == 1
