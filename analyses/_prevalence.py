@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import beta, binom
+from scipy.stats import binom
+
+from analyses._shares import clopper
 
 AT_ONCE = 2**20  # numbers of a block of draws
 TIE = 1e-9  # relative difference within which two scores are one
@@ -22,10 +24,8 @@ def share(hits: int, units: int, rate: float, confidence: float) -> tuple[float,
 
     Source   Ince et al. 2021, doi 10.7554/eLife.62461; Clopper and Pearson 1934, doi 10.1093/biomet/26.4.404
     """
-    tail = (1 - confidence) / 2
-    low = beta.ppf(tail, hits, units - hits + 1) if hits else 0.0
-    high = beta.ppf(1 - tail, hits + 1, units - hits) if hits < units else 1.0
-    estimate, lower, upper = (np.array([hits / units, low, high]) - rate).clip(0) / (1 - rate)
+    ends = clopper(hits, units, confidence)
+    estimate, lower, upper = (np.array([hits / units, *ends]) - rate).clip(0) / (1 - rate)
     return float(estimate), float(lower), float(upper)
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
-from scipy.stats import beta
 
 from analyses import onset
+from analyses._shares import clopper
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,7 +102,7 @@ def summary(recording: xr.Dataset, *, dim: str = "seed", confidence: float = 0.9
     for name, part in zip(("bias_low", "bias", "bias_high"), bias, strict=True):
         made[name] = (shape[:2], part, {"units": "s"})
     for name, hits, dims in (("covered", inside, shape[:2]), ("power", detected, shape[1:2])):
-        ends = (hits / count, *_clopper(hits, count, confidence))
+        ends = (hits / count, *clopper(hits, count, confidence))
         for end, part in zip(("", "_low", "_high"), ends, strict=True):
             made[name + end] = (dims, part, {"units": "1"})
     made["stated"] = (shape[1:2], stated / count, {"units": "1"})
@@ -173,10 +173,3 @@ def plot(result: xr.Dataset) -> Figure:
 
 def _strengths(result: xr.Dataset) -> np.ndarray:
     return np.asarray(np.unique(result["strength"].values))
-
-
-def _clopper(hits: np.ndarray, count: int, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    side = (1 - confidence) / 2
-    low = np.where(hits > 0, beta.ppf(side, hits, count - hits + 1), 0.0)
-    high = np.where(hits < count, beta.ppf(1 - side, hits + 1, count - hits), 1.0)
-    return low, high

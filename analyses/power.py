@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
-from scipy.stats import beta
 
 from analyses import _flips, _records
+from analyses._shares import clopper
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -207,9 +207,7 @@ def _among_relabelled(
 def _curve(sizes: np.ndarray, detected: np.ndarray) -> xr.Dataset:
     """detected (set, effect) to power with its interval, and the smallest effect that has enough."""
     sets, hits = len(detected), detected.sum(axis=0)
-    tail = (1 - CONFIDENCE) / 2
-    low = np.where(hits > 0, beta.ppf(tail, np.maximum(hits, 1), sets - hits + 1), 0.0)
-    high = np.where(hits < sets, beta.ppf(1 - tail, hits + 1, np.maximum(sets - hits, 1)), 1.0)
+    low, high = clopper(hits, sets, CONFIDENCE)
     curves = {"power": hits / sets, "power_low": low, "power_high": high}
     attrs = {"confidence": CONFIDENCE, "power_wanted": WANTED}
     ends = {"": "power", "_low": "power_high", "_high": "power_low"}
