@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from analyses import _sticks
+from analyses import _flips, _sticks
 from analyses._tasks import BLOCKED
 
 SIGNAL = 0.05  # seconds kept after the peak: the broken stick needs a little of what follows the rise
@@ -62,15 +62,17 @@ def units(recording: xr.Dataset, dim: str) -> Units:
     return Units(effect, resampled, covariance.mean(axis=0), null)
 
 
-def passing(made: Units, time: np.ndarray, alpha: float, flips: int, rng: np.random.Generator) -> Passed:
+def passing(made: Units, time: np.ndarray, alpha: float, flips: int, seed: int) -> Passed:
     """Thresholds by the largest statistic of all times after 0, and before it for the baseline."""
     if made.null is not None:
         scale = made.null.std(axis=0)
         observed, chance = made.effect[0] / scale, made.null / scale
     else:
-        scale = made.effect.std(axis=0, ddof=1) / np.sqrt(len(made.effect))
-        signs = rng.choice([-1.0, 1.0], (flips, len(made.effect)))
-        observed, chance = _t(made.effect, np.ones((1, len(made.effect))))[0], _t(made.effect, signs)
+        count = len(made.effect)
+        scale = made.effect.std(axis=0, ddof=1) / np.sqrt(count)
+        parts = _flips.scaled(made.effect)
+        observed = _flips.student(parts.sum(axis=0), count)
+        chance = _flips.student(_flips.signs(count, flips, "greater", seed) @ parts, count)
     after, before = time > 0, time < 0
     largest, farthest = chance[:, after].max(axis=1), np.abs(chance[:, before]).max(axis=1)
     whole = np.append(largest, observed[after].max())
@@ -149,11 +151,3 @@ def reasons(
         "the delay of the display is unknown": not delay_known,
     }
     return [reason for reason, applies in rules.items() if applies]
-
-
-def _t(effect: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    """t (flip, time) of effects (unit, time) under signs (flip, unit)."""
-    count = len(effect)
-    mean = signs @ effect / count
-    variance = ((effect**2).sum(axis=0) / count - mean**2) * count / (count - 1)
-    return np.asarray(mean / np.sqrt(np.maximum(variance, 1e-300) / count))

@@ -127,7 +127,7 @@ def estimate(
     units = _onset.units(recording, dim)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     time = np.asarray(recording["time"].values, dtype=float)
-    passed = _onset.passing(units, time, alpha, flips, rng)
+    passed = _onset.passing(units, time, alpha, flips, seed)
     courses = _onset.courses(units, rng, confidence)
     power = int(recording.attrs.get("power", 1))
     drawn = _onset.methods(courses, units, time, passed.threshold, fraction, power)
