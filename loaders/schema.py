@@ -2,6 +2,7 @@
 
 One noun serves recordings, images, scores and trained weights: a plain `xr.Dataset` with the dimension names
 below, flat coordinates, and `units` on every variable. Nothing subclasses xarray and nothing wraps it.
+A weight of a network, named by its path, has axes of its own: `conv1.weight.0`, `conv1.weight.1`, ...
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ DIMENSIONS = {
     "claim": "one sentence that a result may or may not support",
     "draw": "one data set of a simulation",
     "setting": "one of many planted truths that an estimate was tried on",
+    "model": "one model, or one hypothesis, that is compared with a brain",
     "other_neuroid": "the second of a pair of neuroids",
     "order": "place in a sequence of presentations",
     "bin": "one bin of a histogram",
@@ -67,7 +69,7 @@ def check(dataset: xr.Dataset) -> xr.Dataset:
     ValueError: dimension 'tme': not in the vocabulary; did you mean 'time'?
     """
     for name in map(str, dataset.dims):
-        if name not in DIMENSIONS:
+        if name not in DIMENSIONS and name.rpartition(".")[0] not in dataset.data_vars:
             raise ValueError(f"dimension {name!r}: not in the vocabulary; {nearest(name, DIMENSIONS)}")
     for key, variable in dataset.variables.items():
         _check_variable(str(key), variable)
