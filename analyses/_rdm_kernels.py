@@ -1,0 +1,184 @@
+"""Dissimilarities of patterns and what makes RDMs comparable, on NumPy or on torch with gradients."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+MEASURES = ("pearson", "spearman", "kendall", "cosine", "whitened", "whitened pearson")
+LONG = 20_000  # entries from which one packed sort is faster than an argsort
+TINY = 1e-12
+
+
+def namespace(array: Any) -> Any:
+    """The module whose functions take this array: numpy, or torch where the array came from there."""
+    return sys.modules[type(array).__module__.partition(".")[0]]
+
+
+def correlation(patterns: Any) -> Any:
+    """1 - Pearson's correlation of all pairs of patterns: (..., n, p) to (..., n, n).
+
+    NaN where a pattern has the same value in every neuroid.
+    """
+    xp = namespace(patterns)
+    mean = patterns.mean(-1)[..., None]
+    centred = patterns - mean
+    square = _squares(centred)
+    varied = square > TINY**2 * (square + patterns.shape[-1] * mean**2)
+    unit = centred / xp.sqrt(xp.where(varied, square, xp.full_like(square, np.nan)))
+    return 1 - unit @ unit.swapaxes(-1, -2)
+
+
+def euclidean(patterns: Any) -> Any:
+    """Mean over neuroids of the squared difference of all pairs: (..., n, p) to (..., n, n)."""
+    centred = patterns - patterns.mean(-2)[..., None, :]
+    return _distances(centred @ centred.swapaxes(-1, -2)) / patterns.shape[-1]
+
+
+def crossnobis(patterns: Any) -> Any:
+    """Mean over neuroids and pairs of folds k != l of (a_i - a_j)_k (a_i - a_j)_l: (..., n, fold, p) to
+    (..., n, n). Its mean is 0 where i and j do not differ.
+
+    The sum over pairs of folds is that over all folds, multiplied out, less every fold with itself. What all
+    conditions share cancels; patterns should be centred where it is large.
+
+    Source   Walther et al. 2016, doi 10.1016/j.neuroimage.2015.12.012
+    """
+    folds, features = patterns.shape[-2:]
+    whole = patterns.sum(-2)
+    wide = patterns.reshape(*patterns.shape[:-2], folds * features)
+    inner = whole @ whole.swapaxes(-1, -2) - wide @ wide.swapaxes(-1, -2)
+    return _distances(inner) / (folds * (folds - 1) * features)
+
+
+def crossnobis_folds(
+    sums: np.ndarray, counts: np.ndarray, weigh: Callable[[int, np.ndarray], np.ndarray] | None = None
+) -> np.ndarray:
+    """`crossnobis` fold by fold: for folds of unequal numbers of presentations, or with weights.
+
+    Each fold is set against the mean of all presentations outside it; folds count alike, for each pair those
+    that show both conditions. NaN for a pair that no fold shows together.
+
+    Reads    sums (..., n, fold, p) over presentations; counts (fold, n); weigh, what makes means outside a
+             fold comparable, and divides by the number of neuroids
+    """
+    other = counts.sum(axis=0) - counts
+    usable = ((counts > 0) & (other > 0)).astype(float)
+    left = np.where(usable, 1 / np.maximum(counts, 1), 0)[..., None]
+    right = np.where(usable, 1 / np.maximum(other, 1), 0)[..., None]
+    whole = sums.sum(axis=-2)
+    found = np.zeros((*whole.shape[:-1], whole.shape[-2]))
+    times = np.zeros(found.shape[-2:])
+    for fold in range(len(counts)):
+        part = sums[..., fold, :]
+        rest = (whole - part) * right[fold]
+        rest = rest / sums.shape[-1] if weigh is None else weigh(fold, rest)
+        inner = (part * left[fold]) @ rest.swapaxes(-1, -2)
+        both = np.outer(usable[fold], usable[fold])
+        found += both * _distances((inner + inner.swapaxes(-1, -2)) / 2)
+        times += both
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(found / times)
+
+
+def _distances(inner: Any) -> Any:
+    own = namespace(inner).einsum("...ii->...i", inner)
+    return own[..., :, None] + own[..., None, :] - 2 * inner
+
+
+def pairs(count: int, symmetric: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the upper triangle, or of everything off the diagonal."""
+    if symmetric:
+        rows, columns = np.triu_indices(count, 1)
+    else:
+        rows, columns = np.nonzero(~np.eye(count, dtype=bool))
+    return rows, columns
+
+
+def entries(matrices: Any, symmetric: bool = True) -> Any:
+    """The values at `pairs`: (..., n, n) to (..., m)."""
+    count = matrices.shape[-1]
+    if not (symmetric and isinstance(matrices, np.ndarray) and count > 200):
+        return matrices[..., *pairs(count, symmetric)]
+    return np.concatenate([matrices[..., row, row + 1 :] for row in range(count - 1)], axis=-1)
+
+
+def unit(matrices: Any, measure: str, symmetric: bool = True) -> Any:
+    """Vectors of length 1 whose inner products are the similarity of RDMs: (..., n, n) to (..., m).
+
+    Whitening by the covariance of dissimilarities under independent patterns is centring -d/2 in rows and
+    columns. NaN where nothing varies.
+
+    Source   Diedrichsen et al. 2021, arXiv 2007.02789 (whitened)
+    """
+    xp = namespace(matrices)
+    count = matrices.shape[-1]
+    flat = entries(matrices, symmetric)
+    if measure == "spearman":
+        flat = ranks(flat)
+    before = _squares(flat)
+    if measure in ("pearson", "spearman", "whitened pearson"):
+        mean = flat.mean(-1)[..., None]
+        flat = flat - mean
+    if measure.startswith("whitened"):
+        shift = mean[..., None] if measure == "whitened pearson" else 0
+        off = (matrices - shift) * xp.asarray(1 - np.eye(count), dtype=matrices.dtype)
+        rows, columns = off.mean(-1)[..., None], off.mean(-2)[..., None, :]
+        flat = -0.5 * (off - rows - columns + off.mean((-1, -2))[..., None, None])
+        flat = flat.reshape(*flat.shape[:-2], count * count)
+    square = _squares(flat)
+    varied = square > TINY**2 * before
+    return flat / xp.sqrt(xp.where(varied, square, xp.full_like(square, np.nan)))
+
+
+def _squares(flat: Any) -> Any:
+    return namespace(flat).einsum("...i,...i->...", flat, flat)[..., None]
+
+
+def ranks(values: Any) -> np.ndarray:
+    """Ranks along the last axis from 1 on, of ties their mean."""
+    if not isinstance(values, np.ndarray):
+        raise ValueError("measure: ranks have no gradient; use pearson, cosine or whitened")
+    if values.shape[-1] < LONG:
+        return np.asarray(rankdata(values, axis=-1), dtype=float)
+    rows = values.reshape(-1, values.shape[-1])
+    return np.stack([_rank(row) for row in rows]).reshape(values.shape)
+
+
+def _rank(values: np.ndarray) -> np.ndarray:
+    """By sorting whole numbers that hold a value's upper bits and its place.
+
+    Values that agree in all upper bits are looked at again, so that ranks are exact.
+    """
+    values = np.asarray(values, dtype=float)
+    low, high = float(values.min()), float(values.max())
+    place = int(values.size - 1).bit_length()
+    scale = (2.0 ** (62 - place) - 1) / (high - low) if high > low else 0.0
+    if not (np.isfinite(low) and np.isfinite(high) and np.isfinite(scale) and scale > 0):
+        return np.asarray(rankdata(values), dtype=float)
+    shifted = values - low
+    shifted *= scale
+    packed = shifted.astype(np.int64)
+    packed <<= place
+    packed |= np.arange(values.size)
+    packed.sort()
+    order = packed & ((1 << place) - 1)
+    packed >>= place
+    alike = np.flatnonzero(packed[1:] == packed[:-1])
+    rank = np.arange(1.0, values.size + 1)
+    if alike.size:
+        rows = np.union1d(alike, alike + 1)
+        group = np.cumsum(np.append(True, np.diff(packed[rows]) > 0))
+        inside = np.lexsort((values[order[rows]], group))
+        order[rows] = order[rows][inside]
+        ordered = values[order[rows]]
+        starts = np.flatnonzero(np.append(True, (np.diff(ordered) != 0) | (np.diff(group) > 0)))
+        sizes = np.diff(np.append(starts, rows.size))
+        rank[rows] = np.repeat(rank[rows[starts]] + (sizes - 1) / 2, sizes)
+    found = np.empty(values.size)
+    found[order] = rank
+    return found
