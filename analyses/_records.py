@@ -11,8 +11,8 @@ from scipy.stats import t as student
 
 from analyses._clusters import Lattice, lattice
 from analyses._corrections import CORRECTIONS, TAILS, TIE, Corrected
+from analyses._tasks import SCORES
 
-SCORES = ("auc", "balanced_accuracy")
 CLOCKS = ("time", "test_time")
 UNITS = ("subject", "recording", "seed")
 

@@ -46,17 +46,23 @@ def _margins(block: np.ndarray, task: Task, weights: np.ndarray) -> np.ndarray:
     return out
 
 
-def scales(block: np.ndarray, task: Task, weights: np.ndarray) -> np.ndarray:
-    """SD (…, fold) of decision values of weights (…, fold, function, p + 1), over all times of block
-    (time, n, p): of presentations of one fold and time, in the mean square over times and functions."""
-    out = np.empty(weights.shape[:-2])
+def spreads(block: np.ndarray, task: Task) -> np.ndarray:
+    """Covariance (fold, p, p) of tested presentations about the mean of their fold and time, over all times
+    of block (time, n, p)."""
+    out = np.empty((len(task.test), block.shape[2], block.shape[2]))
     for fold, test in enumerate(task.test):
         part = block[:, test] - block[:, test].mean(axis=1, keepdims=True)
         flat = part.reshape(-1, block.shape[2])
-        spread = flat.T @ flat / max(len(flat) - len(block), 1)
-        some = weights[..., fold, :, :-1]
-        out[..., fold] = np.sqrt(((some @ spread) * some).sum(axis=-1).mean(axis=-1))
-    return np.where(out > 0, out, np.inf)
+        out[fold] = flat.T @ flat / max(len(flat) - len(block), 1)
+    return out
+
+
+def scales(spread: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """SD (…, fold) of decision values of weights (…, fold, function, p + 1), in the mean square over
+    functions, from `spreads`."""
+    some = weights[..., :-1]
+    found = np.sqrt(((some @ spread) * some).sum(axis=-1).mean(axis=-1))
+    return np.where(found > 0, found, np.inf)
 
 
 def average(found: np.ndarray, task: Task, drawn: np.ndarray) -> np.ndarray:
@@ -90,12 +96,12 @@ def null(
 
     Reads    block (time, n, p); mean (n, p), what discriminants are fitted to; relabelled (permutation, n)
     """
-    out = []
+    out, spread = [], spreads(block, task)
     for start in range(0, len(relabelled), TOGETHER):
         codes = relabelled[start : start + TOGETHER]
         parts = [task._replace(codes=some) for some in codes]
         weights = np.array([_decode.weigh(mean[None], part, estimator)[0] for part in parts])
-        weights[..., :-1] /= scales(block, task, weights)[..., None, None]
+        weights[..., :-1] /= scales(spread, weights)[..., None, None]
         out.append(_average_of_classes(block, task, codes, weights[..., :-1]))
     return np.concatenate(out)
 

@@ -174,7 +174,8 @@ def _shown(
         found = over(_template.distances, response, _tasks.TRIALS, sizes, task=task, estimator=chosen)
         return np.asarray(found.transpose("presentation", "time").values)
     weights = _decode.weigh(mean[None], task, chosen)[0]
-    weights = weights / _template.scales(_block(recording), task, weights)[:, None, None]
+    spread = _template.spreads(_block(recording), task)
+    weights = weights / _template.scales(spread, weights)[:, None, None]
     found = over(_template.margins, response, _tasks.TRIALS, sizes, task=task, weights=weights)
     return np.asarray(found.transpose("presentation", "time").values)
 

@@ -15,13 +15,13 @@ from analyses import _flips, _prevalence, _records
 from analyses._corrections import CLUSTERED, STEP, Family, corrected
 from analyses._labelled import values
 from analyses._records import Asked, Layout
+from analyses._tasks import BLOCKED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONFIDENCE = 0.95  # of the intervals beside a test
 FORMING = 0.05  # p at which places form clusters
-BLOCKED = -4.0  # z of the runs test below which labels are not exchangeable
 
 
 def across(recording: xr.Dataset, *, dim: str = "subject", confidence: float = 0.95) -> xr.Dataset:
