@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from analyses import _decode, _shrunk
+from analyses import _decode, _resample, _shrunk
 from analyses import folds as _folds
 from analyses._decode import Estimator, Task
 from analyses._labelled import over
@@ -86,6 +86,7 @@ def decodable(task: Task) -> bool:
 
 
 def within(task: Task, inside: np.ndarray) -> Task:
+    """The task of some presentations (n), without the folds that test none of them."""
     train, test = task.train & inside, task.test & inside
     filled = test.any(axis=1)
     return task._replace(train=train[filled], test=test[filled])
@@ -96,29 +97,9 @@ def resampled(
 ) -> np.ndarray:
     """Mean AUC over time of each of some decision values (n, time) in resamples of units within classes:
     (bootstrap, one of them).
-
-    The pairs that a resample holds are those of the data, each as often as the product of its two counts.
     """
-    names, first, which = np.unique(units, return_index=True, return_inverse=True)
-    label, rng = task.codes[first], np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-    weights = np.zeros((bootstraps, names.size))
-    for code in (0, 1):
-        mine = np.flatnonzero(label == code)
-        drawn = rng.integers(mine.size, size=(bootstraps, mine.size))
-        np.add.at(weights, (np.arange(bootstraps)[:, None], mine[drawn]), 1)
-    of_row = weights[:, which.ravel()]
-    zero, one = (np.flatnonzero(task.codes == code) for code in (0, 1))
-    together = (task.test[:, one].T.astype(float) @ task.test[:, zero]) > 0
-    found = []
-    for decision in decisions:
-        higher = np.zeros(together.shape)
-        for moment in decision.T:
-            higher += np.sign(moment[one][:, None] - moment[zero])
-        wins = np.where(together, 0.5 + 0.5 * higher / decision.shape[1], 0.0)
-        held = ((of_row[:, one] @ together) * of_row[:, zero]).sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found.append(((of_row[:, one] @ wins) * of_row[:, zero]).sum(axis=1) / held)
-    return np.array(found).T
+    drawn = _resample.draws(units, task.codes, bootstraps, np.random.SeedSequence(seed, spawn_key=(1,)))
+    return np.array([_resample.auc(part.T, task, drawn).mean(axis=0) for part in decisions]).T
 
 
 def loss(raw: np.ndarray, left: np.ndarray, chance: float = 0.5) -> np.ndarray:

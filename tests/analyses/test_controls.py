@@ -13,7 +13,18 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 
-from analyses import _effects, _image, _matching, _rdms, _residual, _shrunk, controls, decoding, folds
+from analyses import (
+    _effects,
+    _image,
+    _matching,
+    _rdms,
+    _resample,
+    _residual,
+    _shrunk,
+    controls,
+    decoding,
+    folds,
+)
 from analyses._decode import Estimator, Task
 from loaders import schema, synthetic
 from pipeline import parts
@@ -349,13 +360,8 @@ def test_resampled_scores_are_those_of_the_resampled_presentations() -> None:
     decision = rng.normal(size=(60, 3))
     found = _effects.resampled([decision], task, units, 50, seed=0)[:, 0]
     assert found.std() > 0.01
-    one = np.unique(units, return_index=True)[1]
-    draw = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(1,)))
-    weights = np.zeros((50, 30))
-    for code in (0, 1):
-        mine = np.flatnonzero(task.codes[one] == code)
-        np.add.at(weights, (np.arange(50)[:, None], mine[draw.integers(mine.size, size=(50, mine.size))]), 1)
-    rows = np.repeat(np.arange(60), weights[7][units].astype(int))
+    drawn = _resample.draws(units, task.codes, 50, np.random.SeedSequence(0, spawn_key=(1,)))
+    rows = np.repeat(np.arange(60), drawn[7].astype(int))
     won = pairs = 0.0
     for test in task.test:
         here = rows[test[rows]]
