@@ -20,9 +20,12 @@ TICK = 1e-6
 
 
 class Session(NamedTuple):
-    """Spike times in seconds of every neuroid, what was shown when, and what is true of each neuroid."""
+    """Spike times in seconds of every neuroid, its expected spikes (neuroid, presentation), resting a second
+    and evoked in all, what was shown when, and what is true of each neuroid."""
 
     trains: list[Floats]
+    resting: Floats
+    evoked: Floats
     table: dict[str, NDArray[Any]]
     neuroid: dict[str, NDArray[Any]]
     truth: dict[str, Any]
@@ -51,9 +54,8 @@ def simulate(
     alive = np.ones(neuroids)
     alive[streams[2].permutation(neuroids)[: round(dead * neuroids)]] = 0
     gain = alive[:, None] * _gain(streams[3], neuroids, table["onset"], drift)
-    trains = _spikes(
-        streams[4], table["onset"], base[:, None] * gain, tuning[:, table["_stimulus"]] * gain, latency
-    )
+    resting, evoked = base[:, None] * gain, tuning[:, table["_stimulus"]] * gain
+    trains = _spikes(streams[4], table["onset"], resting, evoked, latency)
     width = CEILING_WINDOW[1] - CEILING_WINDOW[0]
     count = base[:, None] * width + tuning * _inside(latency)[:, None]
     neuroid = {
@@ -70,21 +72,35 @@ def simulate(
         "truth_drift": drift,
         "truth_missing": ", ".join(_name(index, images) for index in never) or "none",
     }
-    return Session(trains, table, neuroid, truth)
+    return Session(trains, resting, evoked, table, neuroid, truth)
 
 
 def counts(
     session: Session, window: tuple[float, float], bin_width: float
 ) -> tuple[NDArray[np.float32], Floats]:
     """Spikes (presentation, neuroid, time) in bins of whole milliseconds, and the centres of the bins."""
-    bins = round((window[1] - window[0]) / bin_width)
+    edges = _edges(window, bin_width)
     onset = session.table["onset"]
-    response = np.zeros((len(onset), len(session.trains), bins), np.float32)
-    edges = np.round(window[0] + bin_width * np.arange(bins + 1), 9)
+    response = np.zeros((len(onset), len(session.trains), len(edges) - 1), np.float32)
     limits = onset[:, None] + edges
     for column, train in enumerate(session.trains):
         response[:, column] = np.diff(np.searchsorted(train, limits), axis=1)
     return response, np.round((edges[1:] + edges[:-1]) / 2, 9)
+
+
+def means(session: Session, window: tuple[float, float], bin_width: float) -> tuple[NDArray[Any], Floats]:
+    """What `counts` returns, without noise: the expected number of spikes in every bin."""
+    edges = _edges(window, bin_width)
+    since = np.clip(edges - session.neuroid["latency_s"][:, None], 0, LENGTH)
+    share = np.diff(_mass(since), axis=1) / _mass(LENGTH)
+    resting = session.resting.T[..., None] * np.diff(edges)
+    response = resting + session.evoked.T[..., None] * share
+    return response.astype(np.float32), np.round((edges[1:] + edges[:-1]) / 2, 9)
+
+
+def _edges(window: tuple[float, float], bin_width: float) -> Floats:
+    bins = round((window[1] - window[0]) / bin_width)
+    return np.asarray(np.round(window[0] + bin_width * np.arange(bins + 1), 9))
 
 
 def _check(neuroids: int, stimuli: int, days: int, missing: int, dead: float, rate_hz: float) -> None:

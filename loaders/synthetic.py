@@ -194,13 +194,14 @@ def macaque_it(
     missing: int = 0,
     window: Sequence[float] = (-0.1, 0.3),
     bin_width: float = 0.01,
+    expected: bool = False,
 ) -> xr.Dataset:
     """Poisson neurons of inferior temporal cortex with known tuning, latency and ceiling, as counts.
 
     Reads    images an object; repeats an image, or [fewest, most]; rate_hz, mean of the response above a
              baseline of 2 to 8 Hz; drift, SD of the slow log gain; dead, share of neuroids without a spike;
              days over which repeats are spread; missing, number of images that are never shown; bin_width in
-             whole ms
+             whole ms; expected, for what the same neurons do on average, without noise
     Returns  response (presentation, neuroid, time), spikes a bin; stimulus_id, object, repetition, run (the
              day), onset; region, latency_s, dead and reliability (neuroid): the analytic reliability of the
              trial-mean count 80 to 280 ms after onset, which is the variance over images of the expected
@@ -214,7 +215,8 @@ def macaque_it(
     session = _session(
         seed, neuroids, objects, images, repeats, rate_hz, latency_s, drift, dead, days, missing
     )
-    response, time = _synthetic_it.counts(session, (window[0], window[1]), bin_width)
+    made = _synthetic_it.means if expected else _synthetic_it.counts
+    response, time = made(session, (window[0], window[1]), bin_width)
     units = {"units": "1", "bin_width": bin_width}
     moved = UNMOVED | dict.fromkeys(("smear_before_s", "smear_after_s"), bin_width / 2)
     return schema.check(

@@ -92,7 +92,7 @@ def test_written_and_returned_recordings_have_the_same_arguments() -> None:
         (synthetic.macaque_it, synthetic.write_macaque_it, {"path", "format"}),
     ):
         made, written = (inspect.signature(function).parameters for function in (maker, writer))
-        shared = set(made) - {"window", "bin_width"}
+        shared = set(made) - {"window", "bin_width", "expected"}
         assert set(written) - own == shared
         assert all(made[name].default == written[name].default for name in shared)
 
@@ -336,6 +336,27 @@ def test_counts_are_poisson_around_the_planted_latency() -> None:
     start = time[np.argmax(course > (before + 0.3 * (course.max(1) - before))[:, None], axis=1)] - 0.005
     assert np.abs(start - made.latency_s.values).max() < 0.02
     assert abs(np.mean(start - made.latency_s.values)) < 0.006
+
+
+def test_expected_counts_are_the_mean_of_the_counts() -> None:
+    told = {
+        "seed": 1,
+        "neuroids": 12,
+        "images": 3,
+        "repeats": 40,
+        "dead": 0.2,
+        "drift": 0.2,
+        "bin_width": 0.05,
+    }
+    made, mean = synthetic.macaque_it(**told), synthetic.macaque_it(**told, expected=True)
+    for name in made.coords:
+        assert made[name].identical(mean[name])
+    counts, expected = made["response"].values, mean["response"].values.astype(float)
+    assert (expected[:, made["dead"].values] == 0).all()
+    alive = ~made["dead"].values
+    z = (counts - expected)[:, alive].sum(axis=0) / np.sqrt(expected[:, alive].sum(axis=0))
+    assert np.abs(z).max() < 4.5
+    assert 0.7 < z.std() < 1.3
 
 
 def test_dead_units_missing_images_days_and_unequal_repeats_are_as_planted() -> None:
