@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from . import _checklist, _citations, _figures, _log, _methods, _provenance, _sidecar, _tables, study
+from . import (
+    _checklist,
+    _citations,
+    _figures,
+    _leaderboard,
+    _log,
+    _methods,
+    _provenance,
+    _sidecar,
+    _tables,
+    study,
+)
 from ._found import Found, attrs, doubt, found, mapping, shaken, texts
 from ._methods import Told, standing
 from ._page import Section, element, error_line, joined, label, listed, page, table, tried
@@ -49,6 +60,7 @@ def _content(plan: Study, records: Sequence[Found]) -> str:
     versions = {name: text for _, given in told for name, text in mapping(given, "versions").items()}
     sections = (
         ("claims", "What may be said", lambda: _claims(plan, records)),
+        ("leaderboard", "Models beside each other", lambda: _leaderboard.leaderboard(records)),
         ("figures", "Figures", lambda: _figures.figures(plan, records)),
         ("numbers", "Numbers", lambda: _tables.numbers(plan, records)),
         ("methods", "Methods", lambda: _methods.text(plan, records)),
@@ -61,7 +73,8 @@ def _content(plan: Study, records: Sequence[Found]) -> str:
     first = joined(_incomplete(plan, records), _question(plan), _simulated(told))
     last = "Made from stored results by neuroloop. In files to take along, text that a spreadsheet would "
     last += "run as a formula begins with '. Days of measurement are written (date)."
-    written = [Section(key, heading, tried(heading, make)) for key, heading, make in sections]
+    made = [Section(key, heading, tried(heading, make)) for key, heading, make in sections]
+    written = [section for section in made if section.body]
     return page(plan.name, first, written, element("p", last))
 
 
