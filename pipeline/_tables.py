@@ -69,10 +69,16 @@ def _links(one: Found, left: int) -> tuple[Markup, int]:
 def summary(one: Found) -> Markup:
     """A table of what a result holds: every variable with its dimensions and range."""
     assert one.dataset is not None
-    rows = []
+    rows: list[tuple[Any, ...]] = []
+    weights = [name for name, variable in one.dataset.data_vars.items() if _weight(variable)]
     for name, variable in one.dataset.data_vars.items():
+        if name in weights:
+            continue
         dims = ", ".join(f"{dim} {size}" for dim, size in variable.sizes.items())
         rows.append((label(name), label(dims), label(variable.attrs.get("units", "")), *_range(variable)))
+    if weights:
+        count = sum(int(one.dataset[name].size) for name in weights)
+        rows.append((f"{len(weights)} weights and buffers", f"{count} numbers", "1", *[""] * 4))
     columns = ("variable", "dimensions", "unit", "lowest", "mean", "highest", "n/a")
     return table(f"What {one.job} holds", columns, rows, f"Variables of {one.job}")
 
@@ -98,7 +104,7 @@ def tables(one: Found) -> Markup:
     assert one.dataset is not None
     made, matrices = [], 0
     for dims, names in _groups(one.dataset):
-        if not names or set(dims) & set(MANY):
+        if not names or set(dims) & set(MANY) or _weight(one.dataset[names[0]]):
             continue
         if len(dims) == 1:
             made.append(_columns(one, dims[0], names))
@@ -114,6 +120,8 @@ def files(one: Found, left: int) -> tuple[Markup, int]:
     assert one.dataset is not None
     links, used = [], 0
     for dims, names in _groups(one.dataset, whole=True):
+        if _weight(one.dataset[names[0]]):
+            continue
         size = math.prod(one.dataset.sizes[dim] for dim in dims) * (8 * len(dims) + 19 * len(names))
         if size > min(LIMIT, left - used):
             what = f"{', '.join(names)} ({' × '.join(dims)}): too large for this page; read "
@@ -169,7 +177,7 @@ def described(dataset: xr.Dataset) -> str:
     """What a picture of a result shows, in words: variables, dimensions and ranges."""
     parts = []
     for dims, names in _groups(dataset):
-        if set(dims) & set(MANY):
+        if set(dims) & set(MANY) or _weight(dataset[names[0]]):
             continue
         for name in names:
             low, mean, high, _ = _range(dataset[name])
@@ -210,6 +218,11 @@ def _groups(dataset: xr.Dataset, whole: bool = False) -> Iterator[tuple[tuple[st
         if whole or not _lazy(variable):
             grouped.setdefault(dims, []).append(str(name))
     yield from grouped.items()
+
+
+def _weight(variable: xr.DataArray) -> bool:
+    """Whether a variable is a weight of a network, whose dimensions are its own."""
+    return any(str(dim).rpartition(".")[0] == str(variable.name) for dim in variable.dims)
 
 
 def _lazy(variable: xr.DataArray) -> bool:
