@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from analyses._labelled import values
 
-NUMBERS = 2**22  # of a block of times that is held at once
+NUMBERS = 2**24  # of a block of times that is held at once
 
 
 class Design(NamedTuple):
@@ -74,7 +74,9 @@ def means(block: np.ndarray, plan: Design, neuroids: np.ndarray | None = None) -
     total = sums(block, plan)[:, :, 0]
     if np.isfinite(total.sum()) or not np.isnan(total).any():
         counts = plan.counts().sum(axis=0)
-        return total if (counts == 1).all() else np.asarray(total / counts[:, None])
+        if (counts > 1).any():  # else total may be the block itself
+            total /= counts[:, None]
+        return total
     missing = np.isnan(block)
     total = sums(np.where(missing, 0.0, block), plan)[:, :, 0]
     number = sums((~missing).astype(float), plan)[:, :, 0]
@@ -101,13 +103,14 @@ def sums(block: np.ndarray, plan: Design, centre: np.ndarray | None = None) -> n
         ordered = (rows[1:] > rows[:-1]).all()
         return (block if ordered else block[np.argsort(rows)]).transpose(2, 0, 1).reshape(shape)
     if times > 1:  # a small matrix at a time stays in the cache while it is turned
-        made = np.zeros((times, size, neuroids))
+        made = np.empty((times, size, neuroids))
         order = np.argsort(rows, kind="stable")
         ends = np.searchsorted(rows[order], np.arange(size + 1))
         for row, (start, stop) in enumerate(pairwise(ends)):
-            shown = block[order[start:stop]]
-            total = shown[0] if len(shown) == 1 else shown.sum(axis=0)
-            made[:, row] = (total if centre is None else total - len(shown) * centre).T
+            total = np.zeros((neuroids, times))
+            for shown in order[start:stop]:
+                total += block[shown]
+            made[:, row] = (total if centre is None else total - (stop - start) * centre).T
         return made.reshape(shape)
     gather = csr_array((np.ones(count), (rows, np.arange(count))), shape=(size, count))
     centred = block if centre is None else block - centre

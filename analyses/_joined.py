@@ -29,24 +29,27 @@ class Joined(NamedTuple):
 
     def limit(self, ceiling: xr.Dataset) -> np.ndarray:
         """√reliability (q, time), joined by neuroid_id; NaN where a neuroid has none."""
-        if "reliability" not in ceiling and "r_ceiling" not in ceiling:
-            raise ValueError(
-                f"ceiling: has {', '.join(map(str, ceiling.data_vars))}; give what "
-                "reliability.split_half returned"
-            )
-        part = ceiling["r_ceiling"] if "r_ceiling" in ceiling else ceiling["reliability"]
-        found = part.transpose("neuroid", ...).values
-        found = np.asarray(found if "r_ceiling" in ceiling else np.sqrt(found), dtype=float)
-        known = list(values(ceiling, "neuroid_id").astype(str))
-        lost = sorted(set(self.neuroids) - set(known))
-        if lost:
-            raise ValueError(f"ceiling: lacks {', '.join(lost[:SHOWN])}; estimate it from this recording")
-        found = found[[known.index(name) for name in self.neuroids]].reshape(len(self.neuroids), -1)
-        if found.shape[1] not in (1, self.y.shape[2]):
-            raise ValueError(
-                f"ceiling: has {found.shape[1]} times, the recording {self.y.shape[2]}; give one for each"
-            )
-        return np.broadcast_to(found, self.y.shape[1:])
+        return limits(ceiling, self.neuroids, self.y.shape[2])
+
+
+def limits(ceiling: xr.Dataset, neuroids: np.ndarray, times: int) -> np.ndarray:
+    """√reliability (neuroid, time), joined by neuroid_id; NaN where a neuroid has none."""
+    if "reliability" not in ceiling and "r_ceiling" not in ceiling:
+        raise ValueError(
+            f"ceiling: has {', '.join(map(str, ceiling.data_vars))}; give what "
+            "reliability.split_half returned"
+        )
+    part = ceiling["r_ceiling"] if "r_ceiling" in ceiling else ceiling["reliability"]
+    found = part.transpose("neuroid", ...).values
+    found = np.asarray(found if "r_ceiling" in ceiling else np.sqrt(found), dtype=float)
+    known = list(values(ceiling, "neuroid_id").astype(str))
+    lost = sorted(set(neuroids) - set(known))
+    if lost:
+        raise ValueError(f"ceiling: lacks {', '.join(lost[:SHOWN])}; estimate it from this recording")
+    found = found[[known.index(name) for name in neuroids]].reshape(len(neuroids), -1)
+    if found.shape[1] not in (1, times):
+        raise ValueError(f"ceiling: has {found.shape[1]} times, the recording {times}; give one for each")
+    return np.broadcast_to(found, (len(neuroids), times))
 
 
 def join(features: xr.Dataset, recording: xr.Dataset) -> Joined:

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analyses import _ols, _one_to_one, _pls, _ridge_cv, _shuffles
+from analyses import _ols, _one_to_one, _pcr, _pls, _ridge_cv, _shuffles
 from analyses._joined import Joined
 from analyses._sums import Split
 
-REGRESSIONS = ("ridge", "kernel-ridge", "ridge-gcv", "pls", "linear", "one-to-one")
+REGRESSIONS = ("ridge", "kernel-ridge", "ridge-gcv", "pls", "pcr", "linear", "one-to-one")
+FEW = ("pls", "pcr")  # they see the features through a stated number of components
 PENALISED = ("ridge", "kernel-ridge", "ridge-gcv")
 INNER = 5  # folds of the training stimuli in which a strength is chosen
 BRAINSCORE = tuple(
@@ -92,6 +93,8 @@ def _fitted(
     x, middle = x - x.mean(axis=0), y.mean(axis=0)
     if wanted.regression == "pls":
         return [guess + middle for guess in _pls.predict(x, y - middle, splits, wanted.components)], None
+    if wanted.regression == "pcr":
+        return _pcr.predict(x, y, splits, wanted.components), None
     if wanted.regression == "linear":
         return _ols.predict(x, y, splits), None
     if wanted.regression == "one-to-one":

@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from analyses._sums import Split, cross, levels, scatter
+from analyses._sums import Mean, Split, cross, levels, scatter
 
 TOLERANCE, ITERATIONS = 1e-6, 500
 VOID = 1e-24  # a covariance, relative to the largest, that is rounding
 
 
+class Latent(NamedTuple):
+    """Of one split: weights, loadings of x and y (component, p or q), how many were taken, and the means."""
+
+    weights: np.ndarray
+    loadings: np.ndarray
+    responses: np.ndarray
+    taken: int
+    mean: Mean
+
+
 def predict(x: np.ndarray, y: np.ndarray, splits: list[Split], components: int) -> list[np.ndarray]:
     """PLS regression of y on x in each split's training rows, and what it predicts for its test rows.
+
+    Reads    x (n, p), y (n, q), splits; components, of which a split takes no more than p
+    Returns  of every split, predictions (test, q)
+    Source   Wold 1975 (NIPALS); Wegelin 2000, section 4.1; the stopping rule is scikit-learn's
+    """
+    found = []
+    for split, made in zip(splits, latents(x, y, splits, components), strict=True):
+        tested = x[split.test] - made.mean[0]
+        found.append(
+            _predicted(tested, made.weights, made.loadings, made.responses, made.taken) + made.mean[1]
+        )
+    return found
+
+
+def coefficients(
+    x: np.ndarray, y: np.ndarray, split: Split, components: int
+) -> tuple[np.ndarray, np.ndarray, Mean]:
+    """The map that `predict` applies, in two parts: W (A'W)⁻¹ (p, component) and B' (component, q); means."""
+    (made,) = latents(x, y, [split], components)
+    w, a = made.weights[: made.taken], made.loadings[: made.taken]
+    inward = solve_triangular(a @ w.T, w, trans="T", check_finite=False).T
+    return np.asarray(inward), made.responses[: made.taken], made.mean
+
+
+def latents(x: np.ndarray, y: np.ndarray, splits: list[Split], components: int) -> list[Latent]:
+    """The components of every split.
 
     With C = X'Y of centred training rows, a component is w = Cu / |Cu|, u the last of the iterates
     u ← C'Cu, begun at the first column of y that varies and ended once |w - w_before|² < 10⁻⁶; then
     t = Xw / |Xw|, a = X't, b = Y't, and X, Y and C are deflated: C ← C - ab', C'C ← C'C - gb' - bg'
     + |a|² bb' with g = C'a. Only Xw and X't touch the images, by X'X of all rows less what a split leaves
     out.
-
-    Reads    x (n, p), y (n, q), splits; components, of which a split takes no more than p
-    Returns  of every split, predictions (test, q)
-    Source   Wold 1975 (NIPALS); Wegelin 2000, section 4.1; the stopping rule is scikit-learn's
     """
     count, sides = min(components, x.shape[1]), range(len(splits))
     means = levels(x, y, splits)
@@ -53,9 +87,8 @@ def predict(x: np.ndarray, y: np.ndarray, splits: list[Split], components: int) 
             weights[side, k], loadings[side, k], responses[side, k] = w / size, a, b
             taken[side] = k + 1
     return [
-        _predicted(x[split.test] - mean[0], weights[side], loadings[side], responses[side], taken[side])
-        + mean[1]
-        for side, (split, mean) in enumerate(zip(splits, means, strict=True))
+        Latent(weights[side], loadings[side], responses[side], taken[side], mean)
+        for side, mean in enumerate(means)
     ]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.linalg.lapack import dormqr, dsytrd, dsytrd_lwork
 
+from analyses import _ridge_blocks
 from analyses._sums import Split, cross, levels, squares
 
 ROOM = 2**23  # numbers in one product over many strengths
@@ -81,9 +82,12 @@ def chosen(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Predictions with, for every column of y, the strength of least squared error inside the training rows.
 
-    Reads    inner, for every split the splits of its training rows
+    Reads    inner, for every split the splits of its training rows, each of which is tested once
     Returns  of every split, predictions (test, q); the places (split, q) of the strengths in alphas
     """
+    if shape.dual:
+        pairs = [_by_blocks(shape.values, y, *both, alphas) for both in zip(splits, inner, strict=True)]
+        return [guess for guess, _ in pairs], np.array([best for _, best in pairs])
     every = [part for split, parts in zip(splits, inner, strict=True) for part in [*parts, split]]
     solved = solve(shape, y, every)
     found, places = [], []
@@ -94,6 +98,21 @@ def chosen(
         places.append(loss.argmin(axis=0))
         found.append(next(solved).predicted(alphas[places[-1]]))
     return found, np.array(places)
+
+
+def _by_blocks(
+    products: np.ndarray, y: np.ndarray, split: Split, inner: list[Split], alphas: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions (test, q) and the places (q) of their strengths, from products (n, n) of all features."""
+    within, beside = _centred(products, split)
+    level = y[split.train].mean(axis=0)
+    size, vectors = eigh(within, driver="evd", overwrite_a=True, check_finite=False)
+    made = Solved(size, size[:0], vectors.T @ (y[split.train] - level), beside @ vectors, level)
+    place = np.empty(len(products), int)
+    place[split.train] = np.arange(split.train.size)
+    loss = _ridge_blocks.errors(size, vectors, made.cross, [place[part.test] for part in inner], alphas)
+    best = loss.argmin(axis=0)
+    return made.predicted(alphas[best]), best
 
 
 def losses(made: Solved, y: np.ndarray, alphas: np.ndarray) -> np.ndarray:
@@ -109,6 +128,14 @@ def losses(made: Solved, y: np.ndarray, alphas: np.ndarray) -> np.ndarray:
         error -= y[:, None, :]
         found.append(np.einsum("naq,naq->aq", error, error))
     return np.concatenate(found) / len(y)
+
+
+def coefficients(x: np.ndarray, y: np.ndarray, alphas: np.ndarray | float) -> np.ndarray:
+    """w (p, q) of least ‖y - xw‖² + α ‖w‖², a strength for each column, of centred x (n, p) and y (n, q)."""
+    shape = space(x)
+    square, right, left = (shape.values, y, x.T) if shape.dual else (x.T @ x, x.T @ y, np.eye(x.shape[1]))
+    diagonal, off, right, left = _turned(square, right, left, False)
+    return Solved(diagonal, off, right, left, np.zeros(y.shape[1])).predicted(alphas)
 
 
 def left_one_out(

@@ -9,8 +9,9 @@ from zlib import crc32
 import numpy as np
 import xarray as xr
 
-from analyses import _maps, _plots, _scored, _shuffles
+from analyses import _commitment, _maps, _plots, _scored, _shuffles
 from analyses._joined import Joined, join
+from analyses._labelled import values
 from analyses._maps import Map
 from analyses._sums import Split
 
@@ -49,9 +50,10 @@ def score(
     Presentations are averaged over repeats and joined by stimulus_id; pictures of equal `content` stay on
     one side of a split. Regressions: "ridge" chooses the strength of each neuroid inside the training
     stimuli, in 5 folds (one strength is taken as it is); "kernel-ridge" is the same through products of
-    images; "ridge-gcv" chooses one strength for all neuroids by leaving one out; "pls"; "linear";
-    "one-to-one", the feature that correlates most. Times of the recording are mapped each by itself, from
-    features without time or of the same times, or with `spantime` by one map for all times.
+    images; "ridge-gcv" chooses one strength for all neuroids by leaving one out; "pls"; "pcr", principal
+    components of the training stimuli; "linear"; "one-to-one", the feature that correlates most. Times of
+    the recording are mapped each by itself, from features without time or of the same times, or with
+    `spantime` by one map for all times.
 
     Reads    response (presentation, neuroid[, time]) of both; splits, a number of folds, "brainscore" (10
              times 90 % and 10 % of the stimuli), or train, test (fold, stimulus or presentation) with
@@ -80,19 +82,64 @@ def score(
     wanted = Map(regression, _maps.strengths(regression, alphas), components, spantime)
     predicted, alpha = _maps.predict(data, parts, wanted, streams[2])
     made = _arrays(data, predicted, alpha, parts, (bootstraps, confidence), ceiling, streams[3])
-    told = {key: recording.attrs[key] for key in STATED if key in recording.attrs}
-    told |= {f"model_{key}": features.attrs[key] for key in ("model", "layer") if key in features.attrs}
+    told = _told(features, recording, data, wanted, splits, parts, (bootstraps, confidence), seed)
+    return _result(recording, data, made, told | {"shuffled": int(shuffled)})
+
+
+def layers(
+    features: xr.Dataset,
+    recording: xr.Dataset,
+    *,
+    regression: str = "ridge",
+    splits: int | str | xr.Dataset = 5,
+    inner: int = 3,
+    alphas: Sequence[float] | None = None,
+    components: int = 25,
+    ceiling: xr.Dataset | None = None,
+    bootstraps: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> xr.Dataset:
+    """The score of the layer that a model commits to each region, and of every layer by itself.
+
+    In each split, the layer is chosen by the mean score of `inner` folds of the training stimuli, one layer
+    for all neuroids of a region; the test stimuli have no part in it. The best of many scores of the same
+    stimuli, which `naive` tells beside it, is too high. With one layer this is `score`.
+
+    Reads    features of a model with layer (neuroid); a recording with region (neuroid), or without; the
+             rest as `score`
+    Returns  as `score`, of the layer that was chosen; chosen (fold, neuroid), its name; layer_score,
+             layer_score_low, layer_score_high (layer), of each layer for all neuroids, mean over times; attrs
+             layer, chosen most often, naive, the largest layer_score, and layers, their number
+    Source   Schrimpf et al. 2018, doi 10.1101/407007 (layer commitment); Cawley and Talbot 2010, JMLR 11
+             (choice inside the folds)
+    """
+    _known(regression, components, bootstraps, confidence)
+    streams = np.random.SeedSequence(seed).spawn(5)
+    data = join(features, recording)
+    parts = _split(data, splits, streams[1])
+    wanted = Map(regression, _maps.strengths(regression, alphas), components, False)
+    names, members = _commitment.parted(features)
+    rng = np.random.default_rng(streams[4])
+    nested = [_shuffles.within(part, data.groups, inner, rng) for part in parts]
+    each = [
+        _commitment.layer(
+            data._replace(x=np.ascontiguousarray(data.x[:, own])), parts, nested, wanted, streams[2]
+        )
+        for own in members
+    ]
+    region = values(recording, "region").astype(str) if "region" in recording.coords else None
+    place = _commitment.chosen(np.array([one.inside for one in each]), region)
+    predicted = _commitment.taken([one.predicted for one in each], place)
+    made = _arrays(data, predicted, None, parts, (bootstraps, confidence), ceiling, streams[3])
+    made |= {"chosen": names[place]}
+    made |= _commitment.curve(each, data, parts, (bootstraps, confidence), streams[3])
+    told = _told(features, recording, data, wanted, splits, parts, (bootstraps, confidence), seed)
     told |= {
-        "chance": 0.0, "regression": regression, "folds": len(parts), "splits": _named(splits),
-        "kept_apart": data.kept_apart, "stimuli": len(data.names), "n": len(data.names), "over": "stimulus",
-        "neuroids": data.y.shape[1], "features": data.x.shape[1], "repeats": data.repeats,
-        "shuffled": int(shuffled), "spantime": int(spantime), "seed": seed, "confidence": confidence,
-        "bootstraps": bootstraps, "drawn": _digest(data, seed, bootstraps),
-        "interval": "stimuli drawn again, maps kept",
+        "layers": len(names), "naive": float(made["layer_score"].max()), "inner": inner,
+        "layer": str(names[np.bincount(place.ravel()).argmax()]), "choice": "inside the training stimuli",
     }  # fmt: skip
-    if regression == "pls":
-        told["components"] = min(components, data.x.shape[1])
-    return _result(recording, data, made, told)
+    return _result(recording, data, made, told).assign_coords(layer=("layer", names))
 
 
 def brainscore(
@@ -212,6 +259,27 @@ def _named(splits: int | str | xr.Dataset) -> str:
     )
 
 
+def _told(
+    features: xr.Dataset, recording: xr.Dataset, data: Joined, wanted: Map, splits: int | str | xr.Dataset,
+    parts: list[Split], drawn: tuple[int, float], seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """What every score says of itself."""
+    bootstraps, confidence = drawn
+    told = {key: recording.attrs[key] for key in STATED if key in recording.attrs}
+    told |= {f"model_{key}": features.attrs[key] for key in ("model", "layer") if key in features.attrs}
+    told |= {
+        "chance": 0.0, "regression": wanted.regression, "folds": len(parts), "splits": _named(splits),
+        "kept_apart": data.kept_apart, "stimuli": len(data.names), "n": len(data.names), "over": "stimulus",
+        "neuroids": data.y.shape[1], "features": data.x.shape[1], "repeats": data.repeats,
+        "spantime": int(wanted.spantime), "seed": seed, "confidence": confidence,
+        "bootstraps": bootstraps, "drawn": _digest(data, seed, bootstraps),
+        "interval": "stimuli drawn again, maps kept",
+    }  # fmt: skip
+    if wanted.regression in _maps.FEW:
+        told["components"] = min(wanted.components, data.x.shape[1])
+    return told
+
+
 def _digest(data: Joined, seed: int, bootstraps: int) -> str:
     return f"{crc32(chr(0).join(data.names).encode()):08x}, seed {seed}, {bootstraps}"
 
@@ -252,10 +320,12 @@ def _result(recording: xr.Dataset, data: Joined, made: dict[str, Any], told: dic
         "resampled": ("bootstrap", "time"),
     }
     dims |= {"r_ceiling": ("neuroid", *last), "normalized": ("neuroid", *last)}
+    dims |= {"chosen": ("fold", "neuroid")} | dict.fromkeys(_commitment.CURVE, ("layer",))
     variables = {}
     for name, part in made.items():
         own = dims.get(name, ("time",))
-        variables[name] = (own, part if "time" in own else part[..., 0], {"units": "1"})
+        whole = "time" in own or name in ("chosen", *_commitment.CURVE)
+        variables[name] = (own, part if whole else part[..., 0], {"units": "1"})
     kept = {"neuroid", *last}
     coords = {
         key: item.variable for key, item in recording.coords.items() if item.dims and {*item.dims} <= kept
@@ -263,6 +333,7 @@ def _result(recording: xr.Dataset, data: Joined, made: dict[str, Any], told: dic
     if "normalized" in made:
         above, none = int((made["normalized"] > 1).sum()), int(np.isnan(made["r_ceiling"]).sum())
         told |= {"above_ceiling": above, "no_ceiling": none, "ceiling": "square root of reliability"}
+        told["interval"] = "stimuli drawn again, maps and ceilings kept"
         told["remark"] = "" if not above else (
             f"{above} of {made['normalized'].size} scores lie above their ceilings: these are estimates, and "
             "noise moves both"

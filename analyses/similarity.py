@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DISTANCES = ("crossnobis", "correlation", "euclidean")
 NOISE = ("auto", "shrunk", "diagonal", "none")
+CACHE = 2**17  # numbers of patterns that stay in the processor's cache from one step to the next
 STATED = ("origin", "simultaneous", "bin_width", "trigger_delay_s", "verified")
 
 
@@ -68,7 +69,9 @@ def rdm(
             parts.append(_rdm_labelled.crossed(block, plan, noise))
         else:
             kernel = _rdm_kernels.correlation if distance == "correlation" else _rdm_kernels.euclidean
-            parts.append(kernel(_conditions.means(block, plan, neuroids)))
+            patterns = _conditions.means(block, plan, neuroids)
+            count = min(len(patterns), 1 + patterns.size // CACHE)
+            parts += [kernel(some) for some in np.array_split(patterns, count)]
     found = parts[0] if len(parts) == 1 else np.concatenate(parts)
     every = np.arange(len(plan.names))
     found[:, every, every] = 0
@@ -137,8 +140,9 @@ def compare(rdm: xr.Dataset, model_rdms: xr.Dataset, *, measure: str = "spearman
         here = [part.matrices[:, min(time, part.matrices.shape[1] - 1)] for part in (models, data)]
         found[:, :, time] = _rdm_inference.similarity(here[0], here[1], measure, symmetric)
     made = _rdm_labelled.spread(found, models, data)
-    count = len(_rdm_kernels.pairs(data.matrices.shape[-1], symmetric)[0])
-    told = {"measure": measure, "chance": 0.0, "conditions": data.matrices.shape[-1], "pairs": count}
+    size = data.matrices.shape[-1]
+    count = size * (size - 1) // (2 if symmetric else 1)
+    told = {"measure": measure, "chance": 0.0, "conditions": size, "pairs": count}
     return made.to_dataset(name="similarity").assign_attrs(_rdm_labelled.inherited(rdm) | told)
 
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import xarray as xr
 from sklearn.cross_decomposition import PLSRegression
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, Ridge, RidgeCV
 from sklearn.model_selection import KFold, ShuffleSplit
+from sklearn.pipeline import make_pipeline
 
-from analyses import _maps, _ols, _one_to_one, _pls, _ridge_cv, _scored, predictivity, reliability
+from analyses import _maps, _ols, _one_to_one, _pcr, _pls, _ridge_cv, _scored, predictivity, reliability
 from analyses._sums import Split
 
 
@@ -294,3 +296,69 @@ def test_plots_show_scores_ceilings_and_times() -> None:
     )
     assert predictivity.plot(moving).axes[0].get_xlabel() == "time from stimulus onset (s)"
     assert predictivity.plot(predictivity.compare(still, still)).axes
+
+
+@pytest.mark.parametrize("columns", [40, 400])
+def test_principal_components_predict_what_scikit_learn_predicts(columns: int) -> None:
+    x, y = cells(columns=columns)
+    splits = shuffles(len(x))
+    model = make_pipeline(PCA(9), LinearRegression())
+    for split, found in zip(splits, _pcr.predict(x - x.mean(axis=0), y, splits, 9), strict=True):
+        np.testing.assert_allclose(found, peer(model, x, y, split), atol=1e-9)
+
+
+def layered(
+    seed: int, layers: int, informative: int | None, rows: int = 120
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Layers of noise, one of which may hold what drives the neurons."""
+    rng = np.random.default_rng(seed)
+    latent = rng.normal(size=(rows, 6))
+    parts = [rng.normal(size=(rows, 6)) for _ in range(layers)]
+    if informative is not None:
+        parts[informative] = latent + 0.3 * parts[informative]
+    names = np.repeat([f"layer{k:02d}" for k in range(layers)], 6)
+    y = latent @ rng.normal(size=(6, 10)) + rng.normal(size=(rows, 10))
+    return recorded(np.concatenate(parts, axis=1), layer=("neuroid", names)), recorded(y)
+
+
+def test_v23_the_layer_is_chosen_without_the_stimuli_that_score_it() -> None:
+    nested, naive = [], []
+    for seed in range(12):
+        found = predictivity.layers(*layered(seed, 20, None), alphas=[10.0], bootstraps=0)
+        nested.append(found.attrs["score"])
+        naive.append(found.attrs["naive"])
+    assert abs(np.mean(nested)) < 2.5 * np.std(nested, ddof=1) / np.sqrt(12)
+    assert np.mean(naive) > 4 * np.std(naive, ddof=1) / np.sqrt(12)
+
+
+def test_v23_the_informative_layer_is_found_and_scored_as_if_alone() -> None:
+    model, brain = layered(0, 6, 4)
+    found = predictivity.layers(model, brain, bootstraps=100)
+    assert found.attrs["layer"] == "layer04"
+    assert (found["chosen"].values == "layer04").all()
+    alone = predictivity.score(model.isel(neuroid=model["layer"].values == "layer04"), brain, bootstraps=100)
+    for name in ("r", "score", "score_low", "resampled"):
+        np.testing.assert_allclose(found[name].values, alone[name].values, atol=1e-12)
+    place = list(found["layer"].values).index("layer04")
+    assert float(found["layer_score"][place]) == pytest.approx(found.attrs["naive"])
+    assert float(found["layer_score"][place]) == pytest.approx(alone.attrs["score"])
+
+
+def test_v23_each_region_has_its_own_layer() -> None:
+    model, brain = layered(1, 4, 1)
+    other = layered(2, 4, 3)
+    rows = [part["response"].values for part in (model, other[0])]
+    mixed = np.concatenate([rows[0][:, :18], rows[1][:, 18:]], axis=1)
+    both = np.concatenate([brain["response"].values, other[1]["response"].values], axis=1)
+    region = ("neuroid", np.repeat(["V4", "IT"], 10))
+    found = predictivity.layers(
+        recorded(mixed, layer=("neuroid", model["layer"].values)), recorded(both, region=region), bootstraps=0
+    )
+    assert (found["chosen"].values[:, :10] == "layer01").all()
+    assert (found["chosen"].values[:, 10:] == "layer03").all()
+
+
+def test_layers_without_names_are_refused() -> None:
+    model, brain = layered(0, 2, 0)
+    with pytest.raises(ValueError, match="have no layer"):
+        predictivity.layers(model.drop_vars("layer"), brain)
