@@ -4,6 +4,7 @@ MAIN   := .venv
 MODERN := .venv-modern
 TORCH  := torch==2.13.0
 RUN    := $(MAIN)/bin/python -m pipeline
+WIDE   := -n 2 --dist loadfile
 
 .PHONY: demo test test-main test-modern lint replicate bench clean
 .DELETE_ON_ERROR:
@@ -23,10 +24,10 @@ lint: $(MAIN)/.ready
 	$(MAIN)/bin/mypy
 
 test-main: $(MAIN)/.ready
-	$(MAIN)/bin/python -m pytest
+	$(MAIN)/bin/python -m pytest $(WIDE)
 
 test-modern: $(MODERN)/.ready
-	$(MODERN)/bin/python -m pytest -m "not slow and not timing and not brainscore"
+	$(MODERN)/bin/python -m pytest $(WIDE) -m "not slow and not timing and not brainscore"
 
 replicate: $(MAIN)/.ready
 	$(MAIN)/bin/python -m pytest -m slow
