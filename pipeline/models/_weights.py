@@ -34,22 +34,40 @@ def load(module: nn.Module, weights: xr.Dataset) -> None:
     """Puts the weights of a Dataset into a module of the same shape.
 
     Reads    a module; weights as `to_dataset` made them, beside anything else
-    Returns  nothing; ValueError names the first weight that is missing, of another shape, or not finite
+    Returns  nothing; ValueError names weights that are missing or too many, and the first of another shape or
+             type, not finite, or not as they were when their hash was taken. The module is then as before
     """
     state = module.state_dict()
+    _check_names(list(state), weights)
+    held = {path: np.asarray(weights[path].values) for path in state}
     for path, tensor in state.items():
-        if path not in weights:
-            known = [str(name) for name in weights.data_vars]
-            hint = nearest(path, known) if known else "the Dataset is empty"
-            raise ValueError(f"weights: have no {path!r}, which the model has; {hint}")
-        values = np.asarray(weights[path].values)
-        shape = tuple(tensor.shape) or (1,)
-        if values.shape != shape:
-            told = f"{path!r} has shape {values.shape}, and {shape} in the model"
+        values, shape = held[path], tuple(tensor.shape)
+        if values.shape != (shape or (1,)):
+            told = f"{path!r} has shape {values.shape}, and {shape or (1,)} in the model"
             raise ValueError(f"weights: {told}; build it with the numbers that it was trained with")
-        state[path] = torch.from_numpy(values.reshape(tuple(tensor.shape)).copy()).to(tensor.dtype)
+        if values.dtype.kind not in "fiub" or (values.dtype.kind == "f") != tensor.is_floating_point():
+            told = f"{path!r} is of type {values.dtype}, and {tensor.dtype} in the model"
+            raise ValueError(f"weights: {told}; train again, or load a sound file")
+        state[path] = torch.from_numpy(values.reshape(shape).copy())
     finite(state)
+    taken = weights.attrs.get("weights_sha256")
+    if taken is not None and taken != _digest(state):
+        raise ValueError("weights: are not those of their weights_sha256; drop it where you changed them")
     module.load_state_dict(state)
+
+
+def _check_names(paths: list[str], weights: xr.Dataset) -> None:
+    missing = [path for path in paths if path not in weights]
+    known = [str(name) for name in weights.data_vars]
+    more = [name for name in known if f"{name}.0" in weights[name].dims and name not in paths]
+    if missing:
+        hint = nearest(missing[0], known) if known else "the Dataset is empty"
+        rest = f" (nor {', '.join(missing[1:4])})" if missing[1:] else ""
+        extra = f"; not in the model: {', '.join(more[:4])}" if more else ""
+        raise ValueError(f"weights: have no {missing[0]!r}, which the model has; {hint}{rest}{extra}")
+    if more:
+        told = f"{more[0]!r}, which the model has not ({len(more)} such)"
+        raise ValueError(f"weights: have {told}; build it with the numbers that it was trained with")
 
 
 def finite(state: dict[str, torch.Tensor]) -> None:
@@ -63,8 +81,12 @@ def finite(state: dict[str, torch.Tensor]) -> None:
 
 def digest(module: nn.Module) -> str:
     """The sha256 of all parameters and buffers, with names, types and shapes."""
+    return _digest(module.state_dict())
+
+
+def _digest(state: dict[str, torch.Tensor]) -> str:
     made = hashlib.sha256()
-    for path, tensor in module.state_dict().items():
+    for path, tensor in state.items():
         made.update(f"{path} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         plain = tensor.detach().cpu().contiguous()
         if plain.dtype == torch.bfloat16:

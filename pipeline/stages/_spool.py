@@ -30,9 +30,9 @@ class Spool(NamedTuple):
             yield self.kept[start : start + count]
             return
         assert self.file is not None
-        rows = np.empty((count, *self.shape[1:]), FLOAT)
+        rows = np.zeros((count, *self.shape[1:]), FLOAT)
         yield rows
-        left = memoryview(rows.tobytes())
+        left = memoryview(rows).cast("B")
         while left:
             left = left[os.write(self.file.handle, left) :]
 
@@ -52,7 +52,7 @@ def spool(shape: tuple[int, ...], at_once: int) -> Spool:
     """A place for an array of 4-byte numbers; OSError when the temporary folder is full."""
     row = FLOAT.itemsize * int(np.prod(shape[1:], dtype=np.int64))
     if shape[0] * row <= at_once:
-        return Spool(shape, np.empty(shape, FLOAT), None)
+        return Spool(shape, np.zeros(shape, FLOAT), None)  # its pages are given as they are written
     handle, path = tempfile.mkstemp()
     os.unlink(path)  # the file lives as long as it is open, so nothing is left behind
     rows = _Rows(handle, shape, row)

@@ -6,7 +6,7 @@ import copy
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +15,11 @@ import xarray as xr
 from torch import nn
 
 from loaders.schema import check
-from pipeline import parts
 from pipeline.models import _seeded, _weights, public
 
 from ._layers import chosen, projections, rows
+from ._named import found, named, rebuilt
+from ._pictures import check_filter, check_range, hashed, normalised, resized
 from ._spool import spool
 
 AT_ONCE = 2**29  # bytes that are kept in memory; more goes to a file block by block
@@ -40,7 +41,7 @@ class _Told(NamedTuple):
 
 def activations(
     stimuli: xr.Dataset,
-    model: Callable[..., Any] | str,
+    model: Callable[..., Any] | str | None = None,
     *,
     layers: Sequence[str] = ("*",),
     weights: xr.Dataset | None = None,
@@ -62,10 +63,11 @@ def activations(
     Reads    image (stimulus, channel, y, x[, time]) in [0, 1] with stimulus_id; model, {use, with} of what
              builds it, a module, or a name such as "torchvision.resnet18"; layers, names or patterns where *
              stays within one level ("*": the model's own blocks; "output": what it returns); weights, a
-             Dataset of a trained model; size, pixels a side (bilinear); mean and std of each channel,
-             removed; time_step_s, for a recurrent model: each call of a layer is one time; time_axis, the
-             axis of the layers' outputs that is time; project, dimensions of a sparse random projection of
-             each larger layer (0: none); seed, of the projection and of weights that are drawn
+             Dataset of a trained model, which may say itself what builds it; size, pixels a side (bilinear);
+             mean and std of each channel, removed; time_step_s, for a recurrent model: each call of a layer
+             is one time; time_axis, the axis of the layers' outputs that is time; project, dimensions of a
+             sparse random projection of each larger layer (0: none); seed, of the projection and of weights
+             that are drawn
     Returns  response (presentation, neuroid[, time]), unit 1, with layer and region (""; none is claimed);
              attrs hold the digests of weights and pictures. ValueError names the first picture, weight or
              unit that is not a number, and the nearest right name of a layer
@@ -77,7 +79,7 @@ def activations(
     Frozen({'presentation': 2, 'neuroid': 4})
     """
     _check(stimuli, batch, project, time_step_s, time_axis)
-    _check_filter(mean, std)
+    check_filter(mean, std)
     image = stimuli["image"]
     module, made_by = built(model, weights, seed)
     _weights.finite(module.state_dict())
@@ -107,17 +109,24 @@ def activations(
 
 
 def built(
-    model: Callable[..., Any] | str, weights: xr.Dataset | None = None, seed: int = 0
+    model: Callable[..., Any] | str | None = None, weights: xr.Dataset | None = None, seed: int = 0
 ) -> tuple[nn.Module, str]:
     """The module that a model stands for, and how it was named; the caller's own module is not changed.
 
-    Reads    a module, what builds one, or a dotted name; weights, put into it
+    Reads    a module, what builds one, or a dotted name; weights, put into it. Without a model, the one that
+             the weights were trained with, where that is a function below pipeline.models
     Returns  the module and a text; ValueError when it is no module, or the weights do not fit
     """
-    text = _named(model)
+    if model is None:
+        if weights is None:
+            raise ValueError("model: none was given, nor weights that name theirs; give one of both")
+        text = str(weights.attrs.get("model", ""))
+        model = rebuilt(text)
+    else:
+        text = named(model)
     if isinstance(model, str):
         foreign = model.split(".")[0] in ("torchvision", "timm")
-        model = functools.partial(public.build, model, seed=seed) if foreign else _found(model)
+        model = functools.partial(public.build, model, seed=seed) if foreign else found(model)
     if isinstance(model, nn.Module):
         module: Any = copy.deepcopy(model) if weights is not None else model
     else:
@@ -128,28 +137,6 @@ def built(
     if weights is not None:
         _weights.load(module, weights)
     return module, text
-
-
-def _found(name: str) -> Callable[..., Any]:
-    try:
-        return parts.find(name)
-    except ValueError as error:
-        raise ValueError(f"model: {error}") from None
-
-
-def _named(model: Callable[..., Any] | str) -> str:
-    if isinstance(model, str):
-        return json.dumps({"use": model})
-    if isinstance(model, nn.Module):
-        return json.dumps({"use": f"{type(model).__module__}.{type(model).__qualname__}"})
-    told: Mapping[str, Any] = {}
-    function: Any = model
-    if isinstance(model, functools.partial):
-        function, told = model.func, model.keywords
-    use = (
-        f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
-    )
-    return json.dumps({"use": use, "with": dict(told)}, default=str)
 
 
 def _check(
@@ -176,11 +163,6 @@ def _check(
         raise ValueError(
             f"time_axis: {time_axis}; wanted an axis after the first (0), and time_step_s with it"
         )
-
-
-def _check_filter(mean: Sequence[float], std: Sequence[float]) -> None:
-    if len(mean) != len(std) or not all(value > 0 for value in std):
-        raise ValueError(f"std: {list(std)} for mean {list(mean)}; wanted as many, and above 0")
 
 
 def _labels(stimuli: xr.Dataset, names: list[tuple[str, int]]) -> dict[str, Any]:
@@ -259,7 +241,7 @@ def _batches(stimuli: xr.Dataset, told: _Told, digest: Any) -> Iterator[tuple[in
                 f"content: {where} is not the hash of its pixels; drop it where pictures were changed"
             )
         pixels = read.astype(np.float32, copy=False)
-        _check_range(pixels, start)
+        check_range(pixels, start)
         if content is None:
             digest.update(np.ascontiguousarray(pixels))
         short = told.batch - len(pixels)
@@ -271,36 +253,12 @@ def _batches(stimuli: xr.Dataset, told: _Told, digest: Any) -> Iterator[tuple[in
         yield start, frames
 
 
-def hashed(picture: np.ndarray) -> str:
-    """The content hash that `loaders.images` gives a picture (channel, y, x)."""
-    return hashlib.sha256(picture.tobytes() + repr(picture.shape).encode()).hexdigest()
-
-
-def _check_range(pixels: np.ndarray, start: int) -> None:
-    low, high = map(
-        float, torch.aminmax(torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy()))
-    )
-    if low >= 0 and high <= 1:
-        return
-    bad = np.argwhere(~((pixels >= 0) & (pixels <= 1)))[0].tolist()
-    value, place = float(pixels[tuple(bad)]), (start + bad[0], *bad[1:])
-    why = "leaves the range from 0 to 1; undo the normalisation, and give mean and std"
-    raise ValueError(
-        f"image: is {value:g} at {place}; it {why if np.isfinite(value) else 'must be a number'}"
-    )
-
-
 def _forward(module: nn.Module, pixels: np.ndarray, told: _Told) -> dict[str, torch.Tensor]:
     """What each layer gave: (image, time, *unit)."""
     sample = next((p for p in module.state_dict().values() if p.is_floating_point()), None)
     x = torch.from_numpy(np.ascontiguousarray(pixels))
     x = x.to(torch.get_default_device() if sample is None else sample.device)
-    if told.size is not None:
-        shape = (told.size, told.size)
-        x = nn.functional.interpolate(x, shape, mode="bilinear", antialias=True).clamp(0, 1)
-    if told.mean:
-        shift, scale = x.new_tensor(told.mean), x.new_tensor(told.std)
-        x = (x - shift[:, None, None]) / scale[:, None, None]
+    x = normalised(resized(x, told.size), told.mean, told.std)
     x = x if sample is None else x.to(sample.dtype)
     seen: dict[str, list[Any]] = {name: [] for name in told.layers}
     hooks = [

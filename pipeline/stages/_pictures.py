@@ -1,0 +1,50 @@
+"""Pictures on their way into a network: known by their hash, within range, resized, normalised."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def check_filter(mean: Sequence[float], std: Sequence[float]) -> None:
+    """ValueError when there are not as many numbers of both, or a scale is not above 0."""
+    if len(mean) != len(std) or not all(value > 0 for value in std):
+        raise ValueError(f"std: {list(std)} for mean {list(mean)}; wanted as many, and above 0")
+
+
+def check_range(pixels: np.ndarray, start: int) -> None:
+    """ValueError names the first pixel that is not in [0, 1]; `start` is the place of the first picture."""
+    low, high = map(
+        float, torch.aminmax(torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy()))
+    )
+    if low >= 0 and high <= 1:
+        return
+    bad = np.argwhere(~((pixels >= 0) & (pixels <= 1)))[0].tolist()
+    value, place = float(pixels[tuple(bad)]), (start + bad[0], *bad[1:])
+    why = "leaves the range from 0 to 1; undo the normalisation, and give mean and std"
+    raise ValueError(
+        f"image: is {value:g} at {place}; it {why if np.isfinite(value) else 'must be a number'}"
+    )
+
+
+def hashed(picture: np.ndarray) -> str:
+    """The content hash that `loaders.images` gives a picture (channel, y, x)."""
+    return hashlib.sha256(picture.tobytes() + repr(picture.shape).encode()).hexdigest()
+
+
+def resized(x: torch.Tensor, size: int | None) -> torch.Tensor:
+    """Pictures of `size` pixels a side, bilinearly; as they are for None."""
+    if size is None:
+        return x
+    return nn.functional.interpolate(x, (size, size), mode="bilinear", antialias=True).clamp(0, 1)
+
+
+def normalised(x: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Mean removed and scale divided by, channel by channel; as they are without numbers."""
+    if not len(mean):
+        return x
+    return (x - x.new_tensor(mean)[:, None, None]) / x.new_tensor(std)[:, None, None]
