@@ -50,6 +50,8 @@ DIMENSIONS = {
     "day": "one round of attacking, recording and fitting again",
     "restart": "one random start of a search",
     "step": "one step of a search",
+    "dichotomy": "one way to split conditions into two halves",
+    "hole": "one loop of a cloud of points",
     "component": "one direction of a space of fewer dimensions",
     "bin": "one bin of a histogram",
     "key": "one coordinate that an audit looked at",
