@@ -13,6 +13,7 @@ from ._seeded import positive
 
 LUMA = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709
 WAVELENGTH, SPREAD = 4.0, 2.0  # pixels at the finest scale; SD of the envelope
+FLAT = 1e-4  # an amplitude below what one grey level of 256 at one pixel gives
 
 
 def build(*, orientations: int = 8, scales: int = 4, cells: int = 8) -> nn.Module:
@@ -74,9 +75,14 @@ class _Energy(nn.Module):
                 raise ValueError(f"scales: {self.scales} halve the picture to nothing; {scale} fit")
             padded = functional.pad(grey, (reach,) * 4, mode="replicate")
             even, odd = functional.conv2d(padded, filters).chunk(2, 1)
-            found.append(self.pool((even.square() + odd.square()).sqrt()))
+            found.append(self.pool(_root(even.square() + odd.square())))
             grey = functional.avg_pool2d(grey, 2)
         return torch.cat(found, 1)
+
+
+def _root(energy: torch.Tensor) -> torch.Tensor:
+    """Its square root, made smooth where a flat patch has none: there its gradient would be rounding."""
+    return (energy + FLAT**2).sqrt() - FLAT
 
 
 class _Colour(nn.Module):

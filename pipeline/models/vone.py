@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from ._seeded import apart, initialised, positive
 
+FLAT = 1e-4  # an amplitude below what one grey level of 256 at one pixel gives: energy is smooth there
 OCTAVES = (0.7, 2.8)  # cycles in the reach of the envelope (4 SD), from low to high
 
 
@@ -68,7 +69,7 @@ class _Cells(nn.Module):
         even, odd = functional.conv2d(padded, filters, stride=self.stride).chunk(2, 1)
         simple = torch.relu(even[:, : self.cells])
         pair = even[:, self.cells :].square() + odd[:, self.cells :].square()
-        return torch.cat([simple, pair.sqrt() / np.sqrt(2)], 1)
+        return torch.cat([simple, (torch.sqrt(pair + FLAT**2) - FLAT) / np.sqrt(2)], 1)
 
 
 def _drawn(channels: int, cells: int, seed: int) -> np.ndarray:
