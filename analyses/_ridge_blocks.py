@@ -21,23 +21,26 @@ def errors(
     Returns  (alpha, q), infinite where not tried, or where rounding leaves nothing of G_bb
     Source   Rifkin and Lippert 2007 (leaving one out)
     """
-    size, centred = np.maximum(size, 0), vectors - vectors.mean(axis=0)
-    power, most = np.square(cross), max(block.size for block in blocks)
+    sizes = [block.size for block in blocks]
+    parts = [slice(end - count, end) for end, count in zip(np.cumsum(sizes), sizes, strict=True)]
+    centred = np.ascontiguousarray((vectors - vectors.mean(axis=0))[np.concatenate(blocks)])
+    left, size, power = np.empty_like(centred), np.maximum(size, 0), np.square(cross)
     found = np.full((alphas.size, cross.shape[1]), np.inf)
     least = np.full(cross.shape[1], np.inf)
     for place in np.argsort(alphas):
         curve = 1 / (size + alphas[place])
-        bound = (size[1] + alphas[place]) ** 2 / most * (np.square(curve) @ power)
+        bound = (size[1] + alphas[place]) ** 2 / max(sizes) * (np.square(curve) @ power)
         some = np.flatnonzero(bound <= least * (1 + SLACK))
         if not some.size:
             continue
         root = np.sqrt(curve)
-        left, right = centred * root, root[:, None] * cross[:, some]
+        right = cross[:, some].T * root
+        np.multiply(centred, root, out=left)
         total = np.zeros(some.size)
-        for block in blocks:
-            part = left[block]
-            error, failed = dposv((part @ part.T).T, (right.T @ part.T).T, 1, 1, 1)[1:]
-            total += np.inf if failed else np.einsum("nq,nq->q", error, error) / block.size
+        for part in parts:
+            rows = left[part]
+            error, failed = dposv((rows @ rows.T).T, (right @ rows.T).T, 1, 1, 1)[1:]
+            total += np.inf if failed else np.einsum("nq,nq->q", error, error) / len(rows)
         found[place, some] = total
         least[some] = np.minimum(least[some], total)
     return found

@@ -122,8 +122,7 @@ def losses(made: Solved, y: np.ndarray, alphas: np.ndarray) -> np.ndarray:
     found = []
     for start in range(0, alphas.size, step):
         some = alphas[start : start + step]
-        cells = np.repeat(made.cross[:, None], some.size, axis=1)
-        solved = _shifted(made, np.broadcast_to(some[:, None], cells.shape[1:]), cells)
+        solved = _shifted(made, some[:, None], made.cross[:, None])
         error = (made.shown @ solved.reshape(len(solved), -1)).reshape(len(y), some.size, -1)
         error -= y[:, None, :]
         found.append(np.einsum("naq,naq->aq", error, error))
@@ -211,19 +210,20 @@ def _turned(square: np.ndarray, right: np.ndarray, left: np.ndarray, whole: bool
 
 
 def _shifted(made: Solved, alphas: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """(T + α)⁻¹ right (d, …), α of the shape of the dimensions after the first."""
+    """(T + α)⁻¹ right of right (d, …), for α of shapes that broadcast with the dimensions after the first."""
     if not made.off.size:
         return np.asarray(right / (made.diagonal[:, None, None] + alphas))
-    solved = np.array(right)
-    pivot = np.empty((made.diagonal.size, *alphas.shape))
-    pivot[0] = made.diagonal[0] + alphas
+    pivot, ratio = np.empty((2, made.diagonal.size, *alphas.shape))
+    solved = np.empty((made.diagonal.size, *np.broadcast_shapes(alphas.shape, right.shape[1:])))
+    pivot[0], solved[0] = made.diagonal[0] + alphas, right[0]
     for row, off in enumerate(made.off):
-        ratio = off / pivot[row]
-        pivot[row + 1] = made.diagonal[row + 1] + alphas - off * ratio
-        solved[row + 1] -= ratio * solved[row]
+        ratio[row] = off / pivot[row]
+        pivot[row + 1] = made.diagonal[row + 1] + alphas - off * ratio[row]
+        np.multiply(ratio[row], solved[row], out=solved[row + 1])
+        np.subtract(right[row + 1], solved[row + 1], out=solved[row + 1])
     solved /= pivot
     for row in range(made.off.size - 1, -1, -1):
-        solved[row] -= (made.off[row] / pivot[row]) * solved[row + 1]
+        solved[row] -= ratio[row] * solved[row + 1]
     return solved
 
 

@@ -17,47 +17,47 @@ FLOAT: np.dtype[Any] = np.dtype(np.float32)
 
 
 class Spool(NamedTuple):
-    """An array that is being filled, in memory or in a file."""
+    """An array that is being filled, in memory or in a file, of which `kept` is then the block at hand."""
 
     shape: tuple[int, ...]
-    kept: np.ndarray | None
+    kept: np.ndarray
     file: _Rows | None
 
     @contextmanager
     def block(self, start: int, count: int) -> Iterator[np.ndarray]:
         """The next rows, to be filled."""
-        if self.kept is not None:
+        if self.file is None:
             yield self.kept[start : start + count]
             return
-        assert self.file is not None
-        rows = np.zeros((count, *self.shape[1:]), FLOAT)
+        rows = self.kept[:count]
         yield rows
-        left = memoryview(rows).cast("B")
+        left = rows.data.cast("B")
         while left:
             left = left[os.write(self.file.handle, left) :]
 
     def array(self) -> Any:
         """A plain array, or a lazy one that reads the file."""
-        if self.kept is not None:
+        if self.file is None:
             return self.kept
         import dask.array
 
-        assert self.file is not None
         chunks = (min(self.shape[0], max(1, READ // max(1, self.file.row))), *self.shape[1:])
         meta = np.empty((0,) * len(self.shape), FLOAT)
         return dask.array.from_array(self.file, chunks, name=False, meta=meta, asarray=False)
 
 
-def spool(shape: tuple[int, ...], at_once: int) -> Spool:
-    """A place for an array of 4-byte numbers; OSError when the temporary folder is full."""
+def spool(shape: tuple[int, ...], at_once: int, most: int) -> Spool:
+    """A place for an array of 4-byte numbers, filled by blocks of `most` rows; OSError when the temporary
+    folder is full.
+    """
     row = FLOAT.itemsize * int(np.prod(shape[1:], dtype=np.int64))
     if shape[0] * row <= at_once:
-        return Spool(shape, np.zeros(shape, FLOAT), None)  # its pages are given as they are written
+        return Spool(shape, np.zeros(shape, FLOAT), None)  # faster to write than what np.empty gives
     handle, path = tempfile.mkstemp()
     os.unlink(path)  # the file lives as long as it is open, so nothing is left behind
     rows = _Rows(handle, shape, row)
     weakref.finalize(rows, os.close, handle)
-    return Spool(shape, None, rows)
+    return Spool(shape, np.zeros((min(most, shape[0]), *shape[1:]), FLOAT), rows)
 
 
 @dataclass(frozen=True, eq=False)

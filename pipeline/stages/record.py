@@ -198,9 +198,10 @@ def _recorded(
             timed = len(frames) > 1 or "time" in stimuli["image"].dims or told.time_step_s is not None
             times = sum(next(iter(frame.values())).shape[1] for frame in frames)
             shape = (stimuli.sizes["stimulus"], sum(many for _, many in names), *((times,) if timed else ()))
-            keep = spool(shape, AT_ONCE)
+            keep = spool(shape, AT_ONCE, told.batch)
         with keep.block(start, count) as block:
             _fill(block, frames, names, matrices, start)
+        del frames  # what the next batch gives takes their place
     return keep.array(), names, shapes, digest.hexdigest()
 
 

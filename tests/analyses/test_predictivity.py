@@ -11,7 +11,18 @@ from sklearn.linear_model import LinearRegression, Ridge, RidgeCV
 from sklearn.model_selection import KFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 
-from analyses import _maps, _ols, _one_to_one, _pcr, _pls, _ridge_cv, _scored, predictivity, reliability
+from analyses import (
+    _maps,
+    _ols,
+    _one_to_one,
+    _pcr,
+    _pls,
+    _ridge_blocks,
+    _ridge_cv,
+    _scored,
+    predictivity,
+    reliability,
+)
 from analyses._sums import Split
 
 
@@ -123,6 +134,24 @@ def test_strengths_inside_folds_are_those_of_least_error(columns: int) -> None:
     for neuroid, place in enumerate(places):
         expected = peer(Ridge(alphas[place]), x, y, split)[:, neuroid]
         np.testing.assert_allclose(found[:, neuroid], expected, atol=1e-9)
+
+
+def test_blocks_left_out_err_as_fits_without_them_do() -> None:
+    """Strengths that are not tried, as a bound allows, are never the best."""
+    x, y = cells(columns=400)
+    x -= x.mean(axis=0)
+    alphas, parts = np.logspace(-2, 8, 11), [Split(*sides) for sides in KFold(4, shuffle=True).split(x)]
+    expected = np.array([
+        sum(((peer(Ridge(alpha), x, y, part) - y[part.test]) ** 2).mean(axis=0) for part in parts)
+        for alpha in alphas
+    ])  # fmt: skip
+    size, vectors = np.linalg.eigh(x @ x.T)
+    cross = vectors.T @ (y - y.mean(axis=0))
+    found = _ridge_blocks.errors(size, vectors, cross, [part.test for part in parts], alphas)
+    tried = np.isfinite(found)
+    assert 0.2 < tried.mean() < 1
+    np.testing.assert_allclose(found[tried], expected[tried], rtol=1e-9)
+    assert (np.where(tried, np.inf, expected) > expected.min(axis=0)).all()
 
 
 def test_one_to_one_takes_the_feature_that_correlates_most() -> None:

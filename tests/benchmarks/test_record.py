@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import threading
@@ -48,6 +49,7 @@ def resident():
 def peak(call):
     """The most memory that a call adds, looked at every few ms."""
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # else what was freed but kept counts as there before
     before, seen, done = resident(), [0], threading.Event()
 
     def watch():
@@ -64,10 +66,8 @@ def peak(call):
     return max(seen)
 
 
-@pytest.mark.parametrize(
-    ("layers", "goal"), [(["conv4"], 1.10), (["*"], None)], ids=["one layer", "all blocks"]
-)
-def test_overhead_over_bare_forward_passes(layers, goal):
+@pytest.mark.parametrize("layers", [["conv4"], ["*"]], ids=["one layer", "all blocks"])
+def test_overhead_over_bare_forward_passes(layers):
     """All blocks are four times the pictures: what it costs is the memory that keeps them."""
     torch.set_num_threads(1)
     given, module = stimuli(256, 112), cnn.build().eval()
@@ -79,7 +79,7 @@ def test_overhead_over_bare_forward_passes(layers, goal):
     ratios = [seconds(call) / seconds(lambda: bare(module, pixel)) for _ in range(5)]
     ratio = float(np.median(ratios))
     print(f"\nrecording {layers[0]} of a CNN, 256 pictures of 112 x 112: {ratio:.3f} x bare forward")
-    assert goal is None or ratio <= goal
+    assert ratio <= 1.10
 
 
 def test_memory_is_flat_in_the_number_of_pictures(monkeypatch, tmp_path):

@@ -66,9 +66,7 @@ def test_overhead_over_a_bare_loop(width):
         plain.append(seconds(lambda: bare(given, build, 3)) - seconds(lambda: bare(given, build, 1)))
         ratios.append(ours / plain[-1])
     ratio, each = float(np.median(ratios)), float(np.median(plain)) / 2
-    print(
-        f"\ntraining a CNN of width {width}, {COUNT} pictures: {ratio:.3f} x a bare loop of {each:.2f} s"
-    )
+    print(f"\ntraining a CNN of width {width}, {COUNT} pictures: {ratio:.3f} x a bare loop of {each:.2f} s")
     assert ratio <= 1.10
 
 
