@@ -69,6 +69,7 @@ class Best(NamedTuple):
 
     def take(self, x: Tensor, value: Tensor, broken: Tensor, rows: Tensor | None = None) -> Tensor:
         """Keeps what is better, in place; says of which of the rows that were given it was."""
+        value = value.to(self.value.dtype)
         known, held = (self.value, self.broken) if rows is None else (self.value[rows], self.broken[rows])
         better = (broken & ~held) | ((broken == held) & (value > known))
         place = better.nonzero().flatten()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.attacks import _sets, apgd, classify, pgd, respond
+from pipeline.attacks import _sets, apgd, classify, pgd, respond, smooth
 from pipeline.attacks._rows import Fixed, look
 from pipeline.attacks._whole import still, whole
 from pipeline.models import cnn
@@ -248,6 +248,19 @@ def test_fixed_passes_give_the_same_rows(net):
     assert torch.allclose(pgd.pgd(some, x[rows], 0.01, steps=5), whole_batch[rows], atol=1e-6)
 
 
+def test_stages_without_a_gradient_get_one():
+    x = torch.linspace(0.1, 0.9, 5)[None].requires_grad_()
+    plain, near = smooth.through(torch.round), smooth.through(torch.round, near=lambda z: 3 * z)
+    for stage, slope in ((plain, 1.0), (near, 3.0)):
+        assert torch.allclose(stage(x), torch.round(x))
+        (found,) = torch.autograd.grad(stage(x).sum(), x)
+        assert torch.allclose(found, torch.full_like(x, slope))
+    with pytest.raises(
+        ValueError, match=r"^stage: gives shape \(1, 1\) and its gradient \(1, 5\); give near"
+    ):
+        smooth.through(lambda z: z.sum(1, keepdim=True))(x)
+
+
 def test_targets_are_won(net):
     x = pictures()
     target = (net(x).argmax(1) + 3) % 10
@@ -281,6 +294,16 @@ def test_the_module_is_left_as_it_was():
         assert not any(p.requires_grad for p in net.parameters())
     assert [part.training for part in module.modules()] == modes
     assert all(p.requires_grad for p in module.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("search", [pgd.pgd, apgd.apgd])
+def test_a_network_of_another_precision_is_attacked(search, dtype):
+    x, net = pictures(), whole(cnn.build(width=4).eval().to(dtype))
+    value = classify.margin(net, x)
+    found = search(value, x, 0.03, steps=3)
+    assert found.dtype == torch.float32
+    assert (value(found) > value(x)).all()
 
 
 # ---- peers
