@@ -43,7 +43,7 @@ def flat(
 
 
 def tiles(x: Tensor, budget: Tensor, streams: list[torch.Generator]) -> Tensor:
-    """The first proposal within l2: five by five patterns of random sign in the middle, each plane as strong."""
+    """The first proposal within l2: five by five patterns of random sign, planes equally strong."""
     tall, wide = x.shape[-2:]
     across = max(min(tall, wide) // 5, 1)
     down, right = tall // across, wide // across
