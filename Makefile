@@ -4,6 +4,8 @@ MAIN   := .venv
 MODERN := .venv-modern
 TORCH  := torch==2.13.0
 RUN    := $(MAIN)/bin/python -m pipeline
+STUDIES := face_house seven_objects timing onset_calibration it_92 it_dynamics \
+           v4_scores v4_attack guo_sensitivity geometry_it geometry_layers
 WIDE   := -n 2 --dist loadfile
 
 .PHONY: demo test test-main test-modern lint replicate bench clean
@@ -31,7 +33,7 @@ test-modern: $(MODERN)/.ready
 
 replicate: $(MAIN)/.ready
 	$(MAIN)/bin/python -m pytest -m slow
-	for study in face_house seven_objects timing onset_calibration; do \
+	for study in $(STUDIES); do \
 		$(RUN) run $$study && $(RUN) draw $$study && $(RUN) report $$study || exit 1; \
 	done
 

@@ -1,4 +1,4 @@
-"""Pictures at another size, as stimuli of their own."""
+"""Pictures at another size, or some of them, as stimuli of their own."""
 
 from __future__ import annotations
 
@@ -38,3 +38,16 @@ def resized(stimuli: xr.Dataset, *, size: int) -> xr.Dataset:
     }
     coords |= {"content": ("stimulus", content)}
     return check(xr.Dataset({"image": (dims, made, image.attrs | {"units": "1"})}, coords, stimuli.attrs))
+
+
+def some(stimuli: xr.Dataset, *, count: int, seed: int = 0) -> xr.Dataset:
+    """A few of the pictures, drawn at random, in their order.
+
+    Reads    stimuli, with any variables; count, how many
+    Returns  the same variables and labels of these stimuli; ValueError where there are not as many
+    """
+    many = stimuli.sizes["stimulus"]
+    if not 1 <= count <= many:
+        raise ValueError(f"count: {count} of {many} pictures; give 1 to {many}")
+    drawn = np.random.default_rng(np.random.SeedSequence(seed)).permutation(many)[:count]
+    return stimuli.isel(stimulus=np.sort(drawn))
