@@ -75,7 +75,7 @@ def test_mean_of_ratios_by_hand_and_not_ratio_of_means() -> None:
     made = sensitivity.normalised(record(effect), recorded(mean))
     spread = mean.std(axis=0)
     expected = np.mean([2 / spread[0], 1 / spread[1]])
-    assert float(made["sensitivity"]) == pytest.approx(expected)
+    assert made["sensitivity"].item() == pytest.approx(expected)
     assert expected != pytest.approx(1.5 / spread.mean())
     np.testing.assert_allclose(made["by_neuroid"].values.ravel(), [2 / spread[0], 1 / spread[1]])
     pairs = np.abs(mean[:, None] - mean[None]).sum(axis=(0, 1)) / 12 / spread
@@ -130,9 +130,9 @@ def test_v28_without_an_effect_the_signed_interval_covers_0_and_the_absolute_doe
         guess = np.random.default_rng(1000 + seed).normal(size=(1, 1, 40, 10))
         pushed = record(np.zeros((1, 1, 40, 10)), presentations=1, noise=TAU, predicted=guess, seed=seed)
         made = sensitivity.normalised(pushed, recording, bootstraps=300)
-        covered.append(float(made["signed_low"]) <= 0 <= float(made["signed_high"]))
-        naive.append(float(made["absolute_low"]) > 0)
-        assert float(made["absolute"]) == pytest.approx(made.attrs["noise_bias"], rel=0.2)
+        covered.append(made["signed_low"].item() <= 0 <= made["signed_high"].item())
+        naive.append(made["absolute_low"].item() > 0)
+        assert made["absolute"].item() == pytest.approx(made.attrs["noise_bias"], rel=0.2)
         assert made.attrs["estimator"] == "signed"
     assert sum(covered) >= 35  # of 40, each with a probability of .95
     assert all(naive)
@@ -145,7 +145,7 @@ def test_noise_bias_is_two_tau_by_root_pi() -> None:
     made = sensitivity.normalised(pushed, recording)
     spread = recording["response"].values.reshape(400, 5, 30).mean(axis=1).std(axis=0)
     expected = np.mean(2 * TAU / np.sqrt(np.pi) / spread)
-    assert float(made["absolute"]) == pytest.approx(expected, rel=0.02)
+    assert made["absolute"].item() == pytest.approx(expected, rel=0.02)
     assert made.attrs["noise_bias"] == pytest.approx(expected, rel=0.02)
 
 
@@ -237,7 +237,7 @@ def test_intervals_hold_a_planted_mean(clean: xr.Dataset) -> None:
         effect = 1 + 0.5 * np.random.default_rng(seed).normal(size=(1, 1, 30, 6))
         spread = clean["response"].values.std(axis=0)
         made = sensitivity.normalised(record(effect * spread), clean, bootstraps=300)
-        held += float(made["sensitivity_low"]) <= 1 <= float(made["sensitivity_high"])
+        held += made["sensitivity_low"].item() <= 1 <= made["sensitivity_high"].item()
     assert held >= 34
 
 
