@@ -20,6 +20,8 @@ def plot(result: xr.Dataset) -> Figure:
         return _population(result)
     if "flipped" in result:
         return _flips(result)
+    if "corrected" in result:
+        return _corrected(result)
     return _order(result) if "ratio" in result else _decoder(result)
 
 
@@ -68,6 +70,18 @@ def _order(result: xr.Dataset) -> Figure:
     axes.legend(frameon=False, fontsize=6.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(said(result), fontsize=6.5, loc="left", color="0.3")
+    return figure
+
+
+def _corrected(result: xr.Dataset) -> Figure:
+    figure, (axes,) = _plots.figure(5.6)
+    size = result["epsilon"].values
+    styles = {"truth": ("0.0", "-", "o"), "corrected": ("0.45", "--", "s"), "found": ("0.6", ":", "^")}
+    words = {"truth": "white-box", "corrected": "surrogate / kappa of other neuroids", "found": "surrogate"}
+    for name, (colour, line, mark) in styles.items():
+        axes.plot(size, result[name].values, color=colour, linestyle=line, marker=mark, label=words[name])
+    axes.vlines(size, result["corrected_low"].values, result["corrected_high"].values, color="0.45")
+    finish(axes, result, "sensitivity (SDs over pictures)")
     return figure
 
 

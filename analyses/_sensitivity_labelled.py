@@ -109,6 +109,17 @@ def _ordered(part: xr.DataArray, lead: tuple[str, ...]) -> np.ndarray:
     return np.asarray(part.transpose(*wanted).values, float)[tuple(shape)]
 
 
+def of_layer(pushed: xr.Dataset, layer: str) -> xr.Dataset:
+    """The record of a layer's neuroids; all of them where none is named."""
+    if not layer:
+        return pushed
+    known = values(pushed, "layer").astype(str)
+    if layer not in known:
+        there = ", ".join(dict.fromkeys(known.tolist()))
+        raise ValueError(f"layer: {layer!r} was not attacked; choose one of {there}")
+    return pushed.isel(neuroid=np.flatnonzero(known == layer)).assign_attrs(layer=layer)
+
+
 def judged(pushed: xr.Dataset, got: Measured) -> np.ndarray:
     """Where a judge saw no change: (*lead, stimulus, neuroid)."""
     found = _ordered(pushed["judged"], got.lead)[..., got.kept] == 0

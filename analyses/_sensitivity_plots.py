@@ -245,7 +245,7 @@ def _screened(result: xr.Dataset) -> Figure:
             {"cka": "linear CKA", "predictivity": "predictivity (r)", "transfer": "transfer (SDs, RMS)"}[name]
         )
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].legend(frameon=False, fontsize=6.5)
+    axes[0].legend(framealpha=0.95, edgecolor="1.0", fontsize=6.5, loc="lower right")
     axes[0].set_title(said(result), fontsize=6.5, loc="left", color="0.3")
     return figure
 

@@ -26,6 +26,7 @@ from analyses._sensitivity_labelled import (
     kept_coords,
     last,
     measured,
+    of_layer,
     put,
     ratio,
     same,
@@ -44,6 +45,7 @@ def normalised(
     recording: xr.Dataset,
     *,
     normaliser: str = "sd",
+    layer: str = "",
     noise_free: bool = False,
     bootstraps: int = 1000,
     confidence: float = 0.95,
@@ -58,6 +60,7 @@ def normalised(
 
     Reads    pushed, the record of an attack; recording, response (presentation, neuroid) to clean pictures,
              joined by neuroid_id; normaliser, sd, interdecile range, noise sd, range or random pair;
+             layer, of which neuroids are kept ("": all);
              noise_free, to read true_clean and true_moved, which only simulations have; predicted, judged
              (arm, epsilon, stimulus, neuroid) where they are: judged is 1 where a judge's class changed
     Returns  absolute, signed, split_half, and sensitivity, which is signed where responses are noisy, each
@@ -68,6 +71,7 @@ def normalised(
     Source   Guo et al. 2022, arXiv 2206.11228
     """
     _asked(bootstraps, confidence)
+    pushed = of_layer(pushed, layer)
     got = measured(pushed, recording, normaliser, noise_free)
     lead, shape = got.lead, got.mean.shape
     draws = kernels.drawn(shape[-2], shape[-1], bootstraps, seed)

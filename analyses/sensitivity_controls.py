@@ -10,7 +10,17 @@ import xarray as xr
 from analyses import _sensitivity_controls_plots, _shares, _shuffles
 from analyses import _sensitivity_units as kernels
 from analyses._labelled import values
-from analyses._sensitivity_labelled import ATTACK, RANDOM, kept_coords, measured, put, ratio, same
+from analyses._sensitivity_labelled import (
+    ATTACK,
+    RANDOM,
+    kept_coords,
+    last,
+    measured,
+    of_layer,
+    put,
+    ratio,
+    same,
+)
 from analyses._sensitivity_labelled import told as stated
 
 if TYPE_CHECKING:
@@ -37,7 +47,7 @@ def population(
     Reads    pushed, clean (stimulus, neuroid), moved (arm, epsilon, stimulus, neuroid), without noise;
              recording, response (presentation, neuroid) to clean pictures, joined by neuroid_id
     Returns  displacement, d_prime_squared (arm, epsilon), with _low and _high; the second NaN where no
-             picture was presented twice
+             picture was presented twice; resampled (arm, epsilon, bootstrap) of the first
     Source   Averbeck, Latham and Pouget 2006, doi 10.1038/nrn1888; Ledoit and Wolf 2004,
              doi 10.1016/S0047-259X(03)00096-4
     """
@@ -58,6 +68,8 @@ def population(
     for name, part in (("displacement", length / pair), ("d_prime_squared", squares)):
         again = np.einsum("bs,aes->aeb", draws.pictures, part) / length.shape[-1]
         put(made, name, ("arm", "epsilon"), part.mean(axis=-1), again, confidence)
+        if name == "displacement":
+            made["resampled"] = (("arm", "epsilon", "bootstrap"), again, {"units": "1"})
     told = stated(pushed.attrs) | {
         "neuroids": change.shape[-1], "pictures": change.shape[-2], "n": change.shape[-2], "over": "stimulus",
         "confidence": confidence, "bound": "lower", "interval": "pictures drawn again",
@@ -149,6 +161,8 @@ def order(
     vanilla_recording: xr.Dataset,
     robust: xr.Dataset,
     robust_recording: xr.Dataset,
+    vanilla_population: xr.Dataset | None = None,
+    robust_population: xr.Dataset | None = None,
     *,
     layer: str = "",
     place: int = -1,
@@ -159,8 +173,9 @@ def order(
     """Whether vanilla units stay above adversarially trained ones by every ruler, layer and kind of budget.
 
     Reads    records of attacks on both networks, of the same layers and budgets, and their responses to clean
-             pictures; layer, of which normalisers and budgets are compared ("": the last); place, of the
-             budget among epsilon
+             pictures; what `population` returned for both, a setting of its own, drawn with the same seed;
+             layer, of which normalisers and budgets are compared ("": the last); place, of the budget among
+             epsilon
     Returns  sensitivity (model, setting), rank (model, setting), 1 the largest; ratio (setting), vanilla by
              adversarially trained, with _low and _high; first_above (setting), 1 where all of it is above 1
     """
@@ -168,17 +183,21 @@ def order(
     parts = [(vanilla, vanilla_recording), (robust, robust_recording)]
     layers = [str(name) for name in dict.fromkeys(values(vanilla, "layer").astype(str).tolist())]
     layer = layer or layers[-1]
-    if layer not in layers:
-        raise ValueError(f"layer: {layer!r} was not attacked; choose one of {', '.join(layers)}")
     noisy = all(np.isfinite(kernels.pictures(kernels.placed(*pair)).noise).all() for pair in parts)
     rulers = [name for name in kernels.NORMALISERS if noisy or name != "noise sd"]
     settings = [(f"normaliser: {name}", name, layer, ATTACK) for name in rulers]
     settings += [(f"layer: {name}", "sd", name, ATTACK) for name in layers]
     arms = [str(arm) for arm in vanilla["arm"].values if str(arm) in PLAIN]
     settings += [(f"budget: {arm}", "sd", layer, arm) for arm in arms]
-    found, ratios = [], []
-    for _, normaliser, here, arm in settings:
-        pair = [_of(part, seen, normaliser, here, arm, place, bootstraps, seed) for part, seen in parts]
+    found, ratios, labels = [], [], [name for name, *_ in settings]
+    pairs = [
+        [_of(part, seen, ruler, here, arm, place, bootstraps, seed) for part, seen in parts]
+        for _, ruler, here, arm in settings
+    ]
+    if vanilla_population is not None and robust_population is not None:
+        labels.append("population: D")
+        pairs.append([_whole(part, place, bootstraps) for part in (vanilla_population, robust_population)])
+    for pair in pairs:
         found.append([whole for whole, _ in pair])
         ratios.append((ratio(*(whole for whole, _ in pair)), ratio(*(again for _, again in pair))))
     made: dict[str, Any] = {"sensitivity": (("setting", "model"), np.array(found), {"units": "1"})}
@@ -195,8 +214,35 @@ def order(
         "confidence": confidence, "bound": "lower", "left_out_rulers": "" if noisy else "noise sd",
         "interval": "pictures and neuroids drawn again, spreads kept",
     }  # fmt: skip
-    coords = {"setting": [name for name, *_ in settings], "model": ["vanilla", "adversarially trained"]}
+    coords = {"setting": labels, "model": ["vanilla", "adversarially trained"]}
     return xr.Dataset(made, coords, told)
+
+
+def corrected(surrogate: xr.Dataset, gap: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
+    """What a kappa that was measured on other neuroids makes of a surrogate's sensitivity, beside the truth.
+
+    Reads    surrogate, truth, what `sensitivity.normalised` returned for the same neuroids (of days, the
+             last); gap, what `sensitivity.gap` returned for others
+    Returns  found, corrected (with the ends of the other kappa's interval alone), truth (epsilon); ratio
+             (epsilon), corrected by truth: 1 where kappa carries over
+    """
+    parts = [last(part).sel(arm=ATTACK) for part in (surrogate, truth)]
+    for other in (parts[1], gap):
+        same(parts[0], other, ("epsilon",))
+    found, true = (part["sensitivity"].values for part in parts)
+    kappa, low, high = (gap[f"kappa_mean{end}"].values for end in ("", "_low", "_high"))
+    made: dict[str, Any] = {
+        "found": ("epsilon", found, {"units": "1"}),
+        "truth": ("epsilon", true, {"units": "1"}),
+    }
+    for end, part in (("", kappa), ("_low", high), ("_high", low)):
+        made[f"corrected{end}"] = ("epsilon", ratio(found, part), {"units": "1"})
+        made[f"ratio{end}"] = ("epsilon", ratio(ratio(found, part), true), {"units": "1"})
+    told = stated(parts[0].attrs) | {
+        "kappa_of": str(gap.attrs.get("population", "")), "neuroids": parts[0].attrs["neuroids"],
+        "pictures": parts[0].attrs["pictures"], "bound": "lower", "interval": "of kappa alone",
+    }  # fmt: skip
+    return xr.Dataset(made, {"epsilon": parts[0]["epsilon"].variable}, told)
 
 
 def plot(result: xr.Dataset) -> Figure:
@@ -212,13 +258,21 @@ def _of(
     pushed: xr.Dataset, recording: xr.Dataset, normaliser: str, layer: str, arm: str, place: int,
     bootstraps: int, seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    rows = np.flatnonzero(values(pushed, "layer").astype(str) == layer)
-    part = pushed.isel(neuroid=rows, epsilon=place).sel(arm=arm)
+    part = of_layer(pushed, layer).isel(epsilon=place).sel(arm=arm)
     got = measured(part, recording, normaliser, False)
     pictures, neuroids = got.mean.shape[-2:]
     draws = kernels.drawn(pictures, neuroids, bootstraps, seed)
     means = got.estimates(draws)["sensitivity"]
     return means.whole, means.again
+
+
+def _whole(found: xr.Dataset, place: int, bootstraps: int) -> tuple[np.ndarray, np.ndarray]:
+    part = found.isel(epsilon=place).sel(arm=ATTACK)
+    if part.sizes["bootstrap"] != bootstraps:
+        raise ValueError(
+            f"bootstraps: {bootstraps}, and {part.sizes['bootstrap']} of populations; give the same"
+        )
+    return part["displacement"].values, part["resampled"].values
 
 
 def _pair(mean: np.ndarray) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from analyses import sensitivity
 from analyses import sensitivity_controls as controls
 
 SIZES = [0.5, 1.0]
@@ -148,3 +149,33 @@ def test_every_result_is_drawn() -> None:
     ]  # fmt: skip
     for result in results:
         assert controls.plot(result).axes[0].get_xlabel()
+
+
+def test_populations_are_a_setting_of_the_order() -> None:
+    mean = np.random.default_rng(1).normal(size=(40, 4))
+    still = np.zeros((9, 4))
+    found = [
+        controls.population(record(still, size * np.ones((1, 2, 9, 4)), ["attack"]), recorded(mean))
+        for size in (3.0, 1.5)
+    ]
+    made = controls.order(*network(3.0), *network(1.0), *found)
+    assert made["setting"].values[-1] == "population: D"
+    assert float(made["ratio"][-1]) == pytest.approx(2)
+    assert int(made["first_above"][-1]) == 1
+    with pytest.raises(ValueError, match="bootstraps"):
+        controls.order(*network(3.0), *network(1.0), *found, bootstraps=200)
+
+
+def test_kappa_of_others_corrects_as_far_as_it_carries_over() -> None:
+    rng = np.random.default_rng(4)
+    recording = recorded(rng.normal(size=(100, 6)))
+    effect = np.abs(rng.normal(1, 0.2, size=(1, 2, 20, 6)))
+    part, whole = (record(np.zeros((20, 6)), size * effect, ["attack"]) for size in (0.25, 1.0))
+    gap = sensitivity.gap(part, whole, recording)
+    pair = [sensitivity.normalised(pushed, recording) for pushed in (part, whole)]
+    made = controls.corrected(pair[0], gap, pair[1])
+    np.testing.assert_allclose(made["ratio"], 1)
+    np.testing.assert_allclose(made["corrected"], made["truth"])
+    half = sensitivity.gap(record(np.zeros((20, 6)), 0.5 * effect, ["attack"]), whole, recording)
+    np.testing.assert_allclose(controls.corrected(pair[0], half, pair[1])["ratio"], 0.5)
+    assert controls.plot(made).axes
