@@ -99,7 +99,7 @@ def averaged(loads: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, n
 
     Reads    loads 1/α (..., manifold)
     Returns  capacity, low, high (...); high is inf where the interval of the load holds 0
-    >>> averaged(1 / np.array([0.1, 0.3]))[0].round(12)
+    >>> float(averaged(1 / np.array([0.1, 0.3]))[0].round(12))
     0.15
     """
     from scipy.stats import t as student
