@@ -11,13 +11,20 @@ from scipy.stats import rankdata
 
 MEASURES = ("pearson", "spearman", "kendall", "cosine", "whitened", "whitened pearson")
 LONG = 20_000  # entries from which one packed sort is faster than an argsort
-BLOCK = 2**16  # entries that stay in the processor's cache
+BLOCK = 2**16  # numbers that stay in the processor's cache from one step to the next
 TINY = 1e-12
 
 
 def namespace(array: Any) -> Any:
     """The module whose functions take this array: numpy, or torch where the array came from there."""
     return sys.modules[type(array).__module__.partition(".")[0]]
+
+
+def few(kernel: Callable[[np.ndarray], np.ndarray], patterns: np.ndarray) -> np.ndarray:
+    """kernel of patterns (time, …), a few times at once."""
+    count = min(len(patterns), 1 + patterns.size // (2 * BLOCK))
+    found = [kernel(some) for some in np.array_split(patterns, count)]
+    return found[0] if count == 1 else np.concatenate(found)
 
 
 def correlation(patterns: Any) -> Any:
@@ -30,9 +37,10 @@ def correlation(patterns: Any) -> Any:
     centred = patterns - mean
     square = _squares(centred)
     varied = square > TINY**2 * (square + patterns.shape[-1] * mean**2)
-    unit = centred / xp.sqrt(xp.where(varied, square, xp.full_like(square, np.nan)))
-    found = unit @ unit.swapaxes(-1, -2)
-    found *= -1
+    scale = xp.where(varied, square, xp.full_like(square, np.nan))[..., 0] ** -0.5
+    found = centred @ centred.swapaxes(-1, -2)
+    found *= -scale[..., :, None]
+    found *= scale[..., None, :]
     found += 1
     return found
 

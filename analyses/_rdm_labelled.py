@@ -46,7 +46,7 @@ def crossed(block: np.ndarray, plan: Design, noise: str) -> np.ndarray:
     mean = block.mean(axis=0)
     parts = _conditions.sums(block, plan, mean)
     if noise == "none" and (counts == counts[0, 0]).all():
-        return np.asarray(_rdm_kernels.crossnobis(parts) / counts[0, 0] ** 2)
+        return np.asarray(_rdm_kernels.few(_rdm_kernels.crossnobis, parts) / counts[0, 0] ** 2)
     block = block - mean
 
     def weigh(fold: int, means: np.ndarray) -> np.ndarray:

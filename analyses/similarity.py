@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 DISTANCES = ("crossnobis", "correlation", "euclidean")
 NOISE = ("auto", "shrunk", "diagonal", "none")
-CACHE = 2**17  # numbers of patterns that stay in the processor's cache from one step to the next
 STATED = ("origin", "simultaneous", "bin_width", "trigger_delay_s", "verified")
 
 
@@ -69,9 +68,7 @@ def rdm(
             parts.append(_rdm_labelled.crossed(block, plan, noise))
         else:
             kernel = _rdm_kernels.correlation if distance == "correlation" else _rdm_kernels.euclidean
-            patterns = _conditions.means(block, plan, neuroids)
-            count = min(len(patterns), 1 + patterns.size // CACHE)
-            parts += [kernel(some) for some in np.array_split(patterns, count)]
+            parts.append(_rdm_kernels.few(kernel, _conditions.means(block, plan, neuroids)))
     found = parts[0] if len(parts) == 1 else np.concatenate(parts)
     every = np.arange(len(plan.names))
     found[:, every, every] = 0
