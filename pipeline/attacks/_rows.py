@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 Objective = Any  # called with (pictures, rows=None) → one number for each, to be raised
+AT_ONCE = 2**20  # bytes of pictures that are searched for at once
 Search = TypeVar("Search", bound=Callable[..., Tensor])
 
 
@@ -92,6 +93,21 @@ def fresh(x: Tensor) -> Best:
 def part(objective: Objective, rows: Tensor) -> Objective:
     """The objective of some rows of its clean batch."""
     return Part(objective, rows)
+
+
+def pieces(objective: Objective, x: Tensor) -> Iterator[tuple[Objective, Tensor | slice]]:
+    """A large batch in parts that a processor's cache can hold, as examples do not know of each other.
+
+    Reads    an objective, and the clean batch
+    Returns  the objective of each part, and its rows; one part elsewhere, and where passes are of fixed size
+    """
+    fit = max(32, AT_ONCE // max(1, x[:1].nbytes))
+    many = -(-len(x) // fit)
+    if many < 2 or x.device.type != "cpu" or _cut(objective):
+        yield objective, slice(None)
+        return
+    for rows in torch.arange(len(x)).tensor_split(many):
+        yield part(objective, rows), rows
 
 
 def sides(objective: Objective) -> tuple[Objective, ...]:

@@ -70,7 +70,7 @@ def energy(
     pattern = _pattern(across).to(x)
     turned = drawn[:, 4].reshape(budget.shape) < 0.5
     sign = (drawn[:, 5:, None, None] < 0.5).to(x.dtype) * 2 - 1
-    held = delta * window
+    held = delta * window if across > 1 else torch.zeros_like(delta)
     tiny = torch.finfo(x.dtype).tiny
     held = held / held.square().sum((-2, -1), keepdim=True).sqrt().clamp_min(tiny)
     fresh = held + sign * torch.where(

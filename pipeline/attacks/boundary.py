@@ -11,6 +11,7 @@ from loaders.schema import nearest
 
 from . import _near, _rows, _sets
 
+COARSE = 4  # squares a side, of every other start
 AT_ONCE = 2**18  # values of the pictures of one image that are tried in one go
 
 
@@ -21,8 +22,8 @@ def hopskipjump(
 ) -> Tensor:  # fmt: skip
     """Walks along the boundary towards the clean picture, by what random steps across it answer.
 
-    More steps begin with the same ones. The start is the first of some pictures of uniform noise that is
-    broken; without one there is no answer for that picture.
+    More steps begin with the same ones. The start is the first of some pictures of uniform noise, fine and
+    coarse by turns, that is broken; without one there is no answer for that picture.
 
     Reads    objective, of which only what is broken is used; norm, l2 or linf; draws for the direction of
              the first step, more by the root of the step's number afterwards, `most` at most; starts tried
@@ -55,11 +56,16 @@ def _started(
 ) -> tuple[Tensor, Tensor]:
     """Pictures of noise that are broken, and which rows have one."""
     at, done = x.clone(), torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    for _ in range(starts):
+    for start in range(starts):
         left = (~done).nonzero().flatten()
         if not len(left):
             break
-        noise = _rows.drawn([streams[k] for k in left.tolist()], x[left])
+        drawing = [streams[k] for k in left.tolist()]
+        if start % 2:
+            coarse = _rows.drawn(drawing, x.new_empty(len(left), x.shape[1], COARSE, COARSE))
+            noise = torch.nn.functional.interpolate(coarse, x.shape[-2:])
+        else:
+            noise = _rows.drawn(drawing, x[left])
         broken = _rows.look(objective, noise, rows[left])[1]
         at[left[broken]] = noise[broken]
         done[left] = broken

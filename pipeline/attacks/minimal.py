@@ -94,7 +94,7 @@ def carlini_wagner(
 def fab(
     objective: _rows.Objective, x: Tensor, epsilon: float | Tensor, *, norm: str = "linf", steps: int = 100,
     restarts: int = 1, rivals: int = 9, overshoot: float = 1.05, back: float = 0.9, pull: float = 0.1,
-    halvings: int = 5, seed: int = 0,
+    halvings: int = 10, seed: int = 0,
 ) -> Tensor:  # fmt: skip
     """Fast adaptive boundary: projections onto linear models of the boundary, pulled to the clean picture.
 

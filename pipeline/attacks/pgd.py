@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import _sets
-from ._rows import Objective, climb, fresh, look, sided, streams
+from ._rows import Objective, climb, fresh, look, pieces, sided, streams
 
 SHARE = 0.02  # of the coordinates, that a step of L1 moves
 
@@ -33,7 +33,19 @@ def pgd(
              Boneh 2019, arXiv 1904.13000 (the sparse step of L1)
     """
     ascent(norm, steps, restarts)
-    budget, draws, best = _sets.wide(epsilon, x), streams(x, seed), fresh(x)
+    budget = _sets.wide(epsilon, x)
+    told = (norm, steps, step, restarts, momentum, random_start, drop, seed)
+    found = [
+        _climbed(piece, x[rows], budget[rows], *told) for piece, rows in pieces(objective, x)
+    ]  # fmt: skip
+    return torch.cat(found) if len(found) > 1 else found[0]
+
+
+def _climbed(
+    objective: Objective, x: Tensor, budget: Tensor, norm: str, steps: int, step: float, restarts: int,
+    momentum: float, random_start: bool, drop: bool, seed: int,
+) -> Tensor:  # fmt: skip
+    draws, best = streams(x, seed), fresh(x)
     for restart in range(restarts if len(x) else 0):
         at = _sets.sample(x, budget, norm, draws) if random_start or restart else x
         rows = left(best.broken & drop)

@@ -51,7 +51,7 @@ def saliency(
 @_rows.sided
 def pgd(
     objective: _rows.Objective, x: Tensor, epsilon: float | Tensor, *, norm: str = "l0", steps: int = 40,
-    step: float = 0.15, restarts: int = 1, drop: bool = False, seed: int = 0,
+    step: float = 0.5, restarts: int = 1, drop: bool = False, seed: int = 0,
 ) -> Tensor:  # fmt: skip
     """Gradient ascent of which the pixels that change most are kept after every step.
 

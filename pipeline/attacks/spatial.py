@@ -73,7 +73,7 @@ def _moves(
 ) -> torch.Tensor:
     """Angle and shifts (image, move, 3): the whole grid, or draws from it that are each picture's own."""
     axes = [
-        torch.linspace(-far, far, count) if count > 1 else torch.zeros(1)
+        torch.linspace(-far, far, count, dtype=torch.float64) if count > 1 else torch.zeros(1).double()
         for far, count in zip((degrees, shift, shift), grid, strict=True)
     ]
     every = torch.cartesian_prod(*axes).reshape(-1, 3)

@@ -10,7 +10,7 @@ from . import _rows, _sets, pgd
 
 def universal(
     objective: _rows.Objective, x: Tensor, epsilon: float | Tensor, *, norm: str = "linf", steps: int = 40,
-    step: float = 0.1, restarts: int = 1, seed: int = 0,
+    step: float = 0.3, restarts: int = 1, seed: int = 0,
 ) -> Tensor:  # fmt: skip
     """The one pattern that, added to every picture, raises the numbers of all of them most.
 

@@ -12,8 +12,8 @@ from pipeline.attacks import _sets
 from pipeline.attacks._rows import Value, look, streams
 from pipeline.attacks._whole import Whole
 
-INNER = 32  # pictures inside the ball that a planted one is told from
-DEPTH = 0.5  # of the budget, that they reach
+OTHERS = 32  # pictures that a planted one is told from, half inside the ball and half on its edge
+DEPTH = 0.5  # of the budget, that those inside reach
 NEED = 0.75  # of the way to the planted one, that counts as found
 
 
@@ -23,7 +23,7 @@ def planted(
     """The share of pictures for which the search finds an adversarial one that is known to be there.
 
     For each picture a linear readout of the network's last features tells one picture on the edge of the ball
-    from many inside. It lies across a line that only the planted picture is known to cross.
+    from others on the edge and inside. It lies across a line that only the planted picture is known to cross.
 
     Reads    module, x; search, called with an objective, x and epsilon
     Returns  the share of those where the planted picture can be told; and words with the share that as many
@@ -31,9 +31,9 @@ def planted(
     Source   Zimmermann et al. 2022, arXiv 2206.13991
     """
     budget = _sets.wide(epsilon, x)
-    edge, random = (_edge(x, budget, norm, seed, word) for word in (2, 3))
+    edge, random = (_edge(x, budget, norm, streams(x, seed, word)) for word in (2, 3))
     with _Features(module) as features:
-        weight, level, sound = _readouts(features, x, budget * DEPTH, norm, edge, seed)
+        weight, level, sound = _readouts(features, x, budget, norm, edge, seed)
         if not bool(sound.any()):
             return float("nan"), "no planted picture can be told by the last features"
         x, edge, random, weight, level = (part[sound] for part in (x, edge, random, weight, level))
@@ -48,9 +48,8 @@ def planted(
     return share, f"{len(x)} planted, a random one finds {chance:.2g}"
 
 
-def _edge(x: Tensor, budget: Tensor, norm: str, seed: int, word: int) -> Tensor:
+def _edge(x: Tensor, budget: Tensor, norm: str, ways: list[torch.Generator]) -> Tensor:
     """One random picture on the edge of the ball for each."""
-    ways = streams(x, seed, word)
     noise = torch.stack([torch.randn(x.shape[1:], generator=way) for way in ways]).to(x)
     noise = noise.sign() if norm == "linf" else noise
     length = _sets.size(noise, norm).reshape(budget.shape)
@@ -63,7 +62,9 @@ def _readouts(
     """Weights (image, feature) and levels (image,) of the readouts, and where they tell what they should."""
     ways = streams(x, seed, 4)
     with torch.no_grad():
-        inner = torch.stack([features(_sets.sample(x, budget, norm, ways)) for _ in range(INNER)], 1)
+        others = [_sets.sample(x, budget * DEPTH, norm, ways) for _ in range(OTHERS // 2)]
+        others += [_edge(x, budget, norm, ways) for _ in range(OTHERS // 2)]
+        inner = torch.stack([features(other) for other in others], 1)
         there, here = features(edge), features(x)
     inner = torch.cat([inner, here[:, None]], 1).double()
     centre = inner.mean(1)

@@ -7,6 +7,7 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from analyses.robustness import excess
@@ -87,11 +88,10 @@ def _single(plan: Plan, tried: dict[str, Tried]) -> Measured:
         foretold = float((slope * moved).double().flatten(1).sum(1).mean())
         ratio = one / many if many > 1e-12 * max(1.0, np.abs(before).max()) else 1.0
         linear = foretold > 0 and abs(one - foretold) <= LINEAR * foretold
-        if ratio > worst.value:
-            if linear and ratio <= 1 + 1e-6:
-                worst = max(worst, Measured(min(ratio, 0.999), None, "linear within the budget"))
-            else:
-                worst = Measured(ratio, None, f"at {epsilon:.3g}")
+        found = Measured(ratio, None, f"at {epsilon:.3g}")
+        if linear and ratio <= 1 + 1e-6:
+            found = Measured(min(ratio, 0.999), None, "linear within the budget")
+        worst = found if found.value > worst.value else worst
     return worst
 
 
@@ -109,7 +109,8 @@ def _floor(plan: Plan, tried: dict[str, Tried], reach: np.ndarray) -> Measured:
     if plan.classes:
         names = [key for key in tried if key.split(",")[0] in ("pgd", "apgd")]
         left = 1 - np.max([tried[key].broken[-1] for key in names], axis=0).mean()
-        chance = 1 / len(plan.module(plan.x[:1])[0])
+        with torch.no_grad():
+            chance = 1 / plan.module(plan.x[:1]).shape[1]
         return Measured(float(left), chance, f"accuracy {name}, chance {chance:.2g}")
     short = tried["apgd"].value[-1] < reach - 1e-4 * np.ptp(reach)
     return Measured(
@@ -150,26 +151,21 @@ def _spread(plan: Plan, tried: dict[str, Tried], clean: np.ndarray, main: int) -
 
 
 def surface(
-    plan: Plan, attacked: Tensor, epsilon: float, row: int, points: int, way: Tensor
+    plan: Plan, attacked: Tensor, row: int, points: int, way: Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What is raised on the plane of the attack and a random direction of its norm, around one picture."""
-    along = np.linspace(-0.5, 1.5, points)
-    start = plan.x[row]
-    first = attacked[row] - start
-    size = length((attacked - plan.x)[[row]], plan.norm)[0]
-    second = way * size / length(way[None], plan.norm)[0]
-    grid = [start + float(a) * first + float(b) * second for a in along for b in along - 0.5]
-    judge = plan.objective(plan.judge)
-    values = []
-    for part in range(0, len(grid), plan.batch):
-        some = [picture.clamp(0, 1) for picture in grid[part : part + plan.batch]]
-        x = plan.x[[row]].new_empty(len(some), *start.shape)
-        for k, picture in enumerate(some):
-            x[k] = picture
-        rows = plan.x.new_full((len(some),), row).long()
-        values.append(look(judge, x, rows)[0])
-    flat = np.concatenate([value.double().cpu().numpy() for value in values])
-    return along, flat.reshape(points, points)
+    """What is raised on the plane of the attack and a random direction of its norm, around one picture.
+
+    Reads    attacked, the pictures of one budget; row, the picture; way, the random direction
+    Returns  steps along the attack, in attacks; values (along, across), the steps across half an attack less
+    """
+    along = torch.linspace(-0.5, 1.5, points, dtype=plan.x.dtype, device=plan.x.device)
+    first = (attacked - plan.x)[[row]]
+    second = way[None] * length(first, plan.norm) / length(way[None], plan.norm)
+    down, across = (part.reshape(-1, 1, 1, 1) for part in torch.meshgrid(along, along - 0.5, indexing="ij"))
+    grid = (plan.x[[row]] + down * first + across * second).clamp(0, 1)
+    rows = torch.full((len(grid),), row, device=plan.x.device)
+    value = look(plan.objective(plan.judge), grid, rows)[0].double().cpu().numpy()
+    return along.double().cpu().numpy(), value.reshape(points, points)
 
 
 def reached(plan: Plan) -> np.ndarray:

@@ -152,7 +152,7 @@ def _examined(
     flags["active test"] = measured(share, None, note)
     way = torch.randn(plan.x.shape[1:], generator=streams(plan.x[:1], plan.seed, 5)[0]).to(plan.x)
     row = _typical(tried["pgd"].value[-2] - before)
-    shown = _audit_flags.surface(plan, tried["pgd"].x[-2], largest, row, 21, way)
+    shown = _audit_flags.surface(plan, tried["pgd"].x[-2], row, 21, way)
     made = {"tried": tried, "told": told, "clean": before, "surface": shown, "row": row}
     return made, flags
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.attacks import _sets, apgd, classify, pgd, respond, smooth
+from pipeline.attacks import _rows, _sets, apgd, classify, pgd, respond, smooth
 from pipeline.attacks._rows import Fixed, look
 from pipeline.attacks._whole import still, whole
 from pipeline.models import cnn
@@ -259,6 +259,20 @@ def test_stages_without_a_gradient_get_one():
         ValueError, match=r"^stage: gives shape \(1, 1\) and its gradient \(1, 5\); give near"
     ):
         smooth.through(lambda z: z.sum(1, keepdim=True))(x)
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_a_large_batch_is_searched_in_pieces(drop, net, monkeypatch):
+    x = pictures(70)
+    value = classify.margin(net, x)
+    whole_batch = pgd.pgd(value, x, 0.01, steps=3, drop=drop)
+    monkeypatch.setattr(_rows, "AT_ONCE", 1)
+    assert [len(x[rows]) for _, rows in _rows.pieces(value, x)] == [24, 23, 23]
+    assert torch.allclose(value(pgd.pgd(value, x, 0.01, steps=3, drop=drop)), value(whole_batch), atol=1e-4)
+    counts = [torch.zeros(70, dtype=torch.long) for _ in range(2)]
+    pgd.pgd(Fixed(value, 0, *counts), x, 0.01, steps=3)
+    assert counts[0].tolist() == [4] * 70
+    assert len(list(_rows.pieces(Fixed(value, 8), x))) == 1
 
 
 def test_targets_are_won(net):

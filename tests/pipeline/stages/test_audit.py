@@ -39,7 +39,7 @@ def audited(base="smooth", mask="none", task="classes", seed=0, count=16, thorou
     epsilons = EPSILONS
     if thorough:
         epsilons = (6 / 255, 12 / 255)
-        numbers |= {"steps": 20, "restarts": 2, "queries": 200, "learning": 100, "batch": 24, "draws": 10}
+        numbers |= {"steps": 15, "restarts": 2, "queries": 100, "learning": 60, "batch": 24, "draws": 10}
     if task == "regression":
         numbers["neuroid"] = seed % 4
     return audit.battery(stimuli, module, epsilons=epsilons, seed=seed, **numbers)
