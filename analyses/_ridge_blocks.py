@@ -24,7 +24,8 @@ def errors(
     sizes = [block.size for block in blocks]
     parts = [slice(end - count, end) for end, count in zip(np.cumsum(sizes), sizes, strict=True)]
     centred = np.ascontiguousarray((vectors - vectors.mean(axis=0))[np.concatenate(blocks)])
-    left, size, power = np.empty_like(centred), np.maximum(size, 0), np.square(cross)
+    left, size = np.empty((max(sizes), len(size))), np.maximum(size, 0)
+    power = np.square(cross)
     found = np.full((alphas.size, cross.shape[1]), np.inf)
     least = np.full(cross.shape[1], np.inf)
     for place in np.argsort(alphas):
@@ -35,10 +36,9 @@ def errors(
             continue
         root = np.sqrt(curve)
         right = cross[:, some].T * root
-        np.multiply(centred, root, out=left)
         total = np.zeros(some.size)
         for part in parts:
-            rows = left[part]
+            rows = np.multiply(centred[part], root, out=left[: part.stop - part.start])
             error, failed = dposv((rows @ rows.T).T, (right @ rows.T).T, 1, 1, 1)[1:]
             total += np.inf if failed else np.einsum("nq,nq->q", error, error) / len(rows)
         found[place, some] = total
