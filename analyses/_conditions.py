@@ -107,8 +107,8 @@ def sums(block: np.ndarray, plan: Design, centre: np.ndarray | None = None) -> n
         order = np.argsort(rows, kind="stable")
         ends = np.searchsorted(rows[order], np.arange(size + 1))
         for row, (start, stop) in enumerate(pairwise(ends)):
-            total = np.zeros((neuroids, times))
-            for shown in order[start:stop]:
+            total = block[order[start]].copy() if stop > start else np.zeros((neuroids, times))
+            for shown in order[start + 1 : stop]:
                 total += block[shown]
             made[:, row] = (total if centre is None else total - (stop - start) * centre).T
         return made.reshape(shape)

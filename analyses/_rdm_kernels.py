@@ -33,12 +33,12 @@ def correlation(patterns: Any) -> Any:
     NaN where a pattern has the same value in every neuroid.
     """
     xp = namespace(patterns)
-    mean = patterns.mean(-1)[..., None]
-    centred = patterns - mean
-    square = _squares(centred)
-    varied = square > TINY**2 * (square + patterns.shape[-1] * mean**2)
-    scale = xp.where(varied, square, xp.full_like(square, np.nan))[..., 0] ** -0.5
+    mean = patterns.mean(-1)
+    centred = patterns - mean[..., None]
     found = centred @ centred.swapaxes(-1, -2)
+    square = xp.einsum("...ii->...i", found)
+    varied = square > TINY**2 * (square + patterns.shape[-1] * mean**2)
+    scale = xp.where(varied, square, xp.full_like(square, np.nan)) ** -0.5
     found *= -scale[..., :, None]
     found *= scale[..., None, :]
     found += 1
