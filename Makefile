@@ -5,7 +5,7 @@ MODERN := .venv-modern
 TORCH  := torch==2.13.0
 RUN    := $(MAIN)/bin/python -m pipeline
 STUDIES := face_house seven_objects timing onset_calibration it_92 it_dynamics \
-           v4_scores v4_attack guo_sensitivity geometry_it geometry_layers
+           v4_scores v4_attack guo_sensitivity comment_controls geometry_it geometry_layers
 WIDE   := -n 2 --dist loadfile
 
 .PHONY: demo test test-main test-modern lint replicate bench clean

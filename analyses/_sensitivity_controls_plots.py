@@ -35,7 +35,7 @@ def _population(result: xr.Dataset) -> Figure:
         curves(axes[1], result, "d_prime_squared")
         axes[1].set_yscale("symlog", linthresh=0.1)
         finish(axes[1], result, "d'^2 of one presentation", legend=False)
-        axes[1].set_title("")
+        axes[1].set_title("", loc="left")
     return figure
 
 

@@ -30,6 +30,8 @@ def plot(result: xr.Dataset) -> Figure:
         return _learning(result)
     if "kappa_mean" in result:
         return _curve_of(result, "kappa_mean", "kappa: surrogate / white-box", 1.0)
+    if "transfer" in result or "level_mean" in result:
+        return recorded(result)
     return _curves(result)
 
 
@@ -105,7 +107,7 @@ def _curves(result: xr.Dataset) -> Figure:
             _line(axes[1], row.isel(arm=0), "shown", words, k)
         axes[1].axhline(0, color="0.8", linewidth=0.8, zorder=0)
         finish(axes[1], result, "attack: change in SDs, or share")
-        axes[1].set_title("")
+        axes[1].set_title("", loc="left")
     return figure
 
 
@@ -145,7 +147,7 @@ def _bars(result: xr.Dataset) -> Figure:
     level(right, 1.0, "no gap")
     right.set_ylim(0, max(1.1, float(np.nanmax(result["kappa_high"].values)) * 1.05))
     finish(right, result, "share that the surrogate finds", legend=False)
-    right.set_title("")
+    right.set_title("", loc="left")
     return figure
 
 
@@ -252,12 +254,9 @@ def _screened(result: xr.Dataset) -> Figure:
 
 def _levels(result: xr.Dataset) -> Figure:
     figure, (axes,) = _plots.figure(5.6)
-    axes.plot(
-        result["epsilon"].values,
-        result["level"].transpose("epsilon", "neuroid").values,
-        color="0.85",
-        linewidth=0.8,
-    )
+    if "level" in result:  # a group has means alone
+        every = result["level"].transpose("epsilon", "neuroid").values
+        axes.plot(result["epsilon"].values, every, color="0.85", linewidth=0.8)
     _line(axes, result, "level_mean", "mean over sites", 0)
     level(axes, 0.0, "least preferred\ncategory")
     level(axes, 1.0, "most preferred\ncategory")

@@ -233,6 +233,7 @@ def test_screening_finds_the_network_that_the_sites_come_from(stimuli: xr.Datase
         found["transfer"].sel(model="adversarially trained") > found["transfer_low"].sel(model="vanilla")
     ).all()
     assert len(days.plot(found).axes) == 3
+    assert len(sensitivity.plot(found).axes) == 3
 
 
 def test_categories_go_from_the_least_towards_the_most_preferred(
@@ -246,6 +247,7 @@ def test_categories_go_from_the_least_towards_the_most_preferred(
     np.testing.assert_array_equal(found["least"].values.astype(int), means.argmin(0))
     np.testing.assert_array_equal(found["most"].values.astype(int), means.argmax(0))
     assert days.plot(found).axes
+    assert sensitivity.plot(found.drop_vars(["level", "least", "most"])).axes  # as a group of them is
     with pytest.raises(ValueError, match=r"^pictures: "):
         days.categories(stimuli, hidden, seen, made, **{**numbers, "pictures": 50})
 
