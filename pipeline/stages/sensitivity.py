@@ -121,7 +121,7 @@ def aimed(
     told = push.how(epsilons, search, norm, batch, seed)
     rows = push.shuffled_rows(stimuli, pictures + 1, seed)
     x, others = push.pixels(stimuli, rows[:pictures]), push.pixels(stimuli, rows[pictures:])
-    module = push.layer_of(model, weights, layer, seed)
+    module = nn.Sequential(push.layer_of(model, weights, layer, seed), nn.Flatten()).eval()
     clean = push.answers(module, x, batch)
     made = _aimed(module, x, clean.shape[1], _objective(target, decoder, clean.shape[1]), told)
     arms = {ATTACK: made, RANDOM: push.random_steps(x, told),

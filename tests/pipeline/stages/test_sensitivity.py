@@ -255,6 +255,15 @@ def test_a_unit_attack_moves_that_unit_most(aimed: dict[str, xr.Dataset]) -> Non
     assert (delta.transpose("stimulus", "neuroid").values.argmax(-1) == np.arange(8) % 4).all()
 
 
+def test_a_layer_with_places_is_a_population_as_well(stimuli: xr.Dataset) -> None:
+    module = CORE()
+    made = aim(stimuli, module, layer="conv2", pictures=4, epsilons=(0.0, 1.0), search=QUICK)
+    seen = record.activations(stimuli, module, layers=["conv2"])
+    assert made["neuroid_id"].values.tolist() == seen["neuroid_id"].values.tolist()
+    found = controls.population(made, seen)["displacement"].transpose("arm", "epsilon")
+    assert found.sel(arm="attack")[1] > found.sel(arm="random direction")[1] > 0
+
+
 def test_targets_and_decoders_must_fit(stimuli: xr.Dataset, aimed: dict[str, xr.Dataset]) -> None:
     with pytest.raises(ValueError, match=r"^target: "):
         aim(stimuli, Plain(), target="neuroid")
