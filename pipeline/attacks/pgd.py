@@ -64,10 +64,18 @@ def _climbed(
                 at, pace, inside = _around(at[kept], x, budget, norm, rows)
             if momentum:
                 slope = moving = momentum * moving + slope / length(slope, "l1")
-            at = inside(steepest(slope, at, norm).mul_(step * pace).add_(at))
+            at = inside(_onward(at, slope, step * pace, norm))
         if len(at):
             best.take(at, *look(objective, at, rows), rows)
     return best.x
+
+
+def _onward(at: Tensor, slope: Tensor, far: Tensor, norm: str) -> Tensor:
+    """The pictures moved so far along the steepest direction."""
+    if norm == "l2":
+        pace = far / length(slope, "l2")
+        return torch.addcmul(at, slope, pace.clamp_max_(torch.finfo(pace.dtype).max))
+    return steepest(slope, at, norm).mul_(far).add_(at)
 
 
 def _around(
