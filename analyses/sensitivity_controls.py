@@ -207,8 +207,8 @@ def order(
     made["rank"] = (("setting", "model"), rank, {"units": "1"})
     made["first_above"] = ("setting", (made["ratio_low"][1] > 1).astype(int), {"units": "1"})
     told = stated(vanilla.attrs) | {
-        "population": f"units of {vanilla.attrs.get('population', 'vanilla')} and of "
-        f"{robust.attrs.get('population', 'the other')}", "layer": layer,
+        "population": f"{vanilla.attrs.get('population', 'units of a vanilla network')}; "
+        f"{robust.attrs.get('population', 'units of the other')}", "layer": layer,
         "epsilon": float(vanilla["epsilon"][place]), "neuroids": vanilla.sizes["neuroid"],
         "pictures": vanilla.sizes["stimulus"], "n": vanilla.sizes["neuroid"], "over": "neuroid",
         "confidence": confidence, "bound": "lower", "left_out_rulers": "" if noisy else "noise sd",

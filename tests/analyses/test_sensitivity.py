@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from analyses import sensitivity
+from analyses import sensitivity, sensitivity_claims
 
 ARMS = ("attack", "random direction", "natural step", "nothing")
 SIZES = (0.5, 1.0)
@@ -327,7 +327,7 @@ def test_claims_are_made_where_the_numbers_bear_them(clean: xr.Dataset) -> None:
     judged = pushed.assign(judged=xr.zeros_like(pushed["moved"], dtype=np.int8))
     conditional = sensitivity.normalised(judged, clean)
     gap = sensitivity.gap(record(planted((0.5,))), record(planted((2.0,))), clean)
-    made = sensitivity.weigh(
+    made = sensitivity_claims.weigh(
         sensitivity.bars(*four(clean)),
         learning=sensitivity.learning(days(clean)),
         gap=gap,
@@ -357,7 +357,7 @@ def test_claims_are_withheld_where_the_numbers_do_not(clean: xr.Dataset) -> None
     same = sensitivity.bars(*four(clean, (1.0, 1.0, 2.0, 2.0)))
     flat = sensitivity.learning(days(clean, (1.0, 1.0, 1.0), noise=2.0))
     gap = sensitivity.gap(record(planted((2.0,))), record(planted((2.0,))), clean)
-    found = said(sensitivity.weigh(same, learning=flat, gap=gap))
+    found = said(sensitivity_claims.weigh(same, learning=flat, gap=gap))
     for claim in ("vanilla", "sites", "surrogate gap", "learning"):
         assert found[claim][0] == 0, claim
     assert "more sensitive" not in found["vanilla"][1]
@@ -380,15 +380,15 @@ WHOLE = {"population": "20 sites", "area": "IT", "n": "n = 20", "origin": "real"
 )
 def test_the_guard_refuses_the_unqualified_sentence(sentence: str) -> None:
     with pytest.raises(ValueError, match=r"^sentence: compares and leaves out"):
-        sensitivity.guarded(sentence, **WHOLE)
+        sensitivity_claims.guarded(sentence, **WHOLE)
 
 
 def test_the_guard_passes_what_is_whole_and_what_compares_nothing() -> None:
     whole = "These 20 sites of IT are less robust than the network (n = 20; a lower bound)."
-    assert sensitivity.guarded(whole, **WHOLE) == whole
-    assert sensitivity.guarded("Sites were recorded.", **WHOLE)
+    assert sensitivity_claims.guarded(whole, **WHOLE) == whole
+    assert sensitivity_claims.guarded("Sites were recorded.", **WHOLE)
     with pytest.raises(ValueError, match="simulated"):
-        sensitivity.guarded("Sites were recorded.", **{**WHOLE, "origin": "simulated"})
+        sensitivity_claims.guarded("Sites were recorded.", **{**WHOLE, "origin": "simulated"})
 
 
 def test_every_result_is_drawn_with_its_reference_lines(clean: xr.Dataset) -> None:
