@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import nn
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def check_filter(mean: Sequence[float], std: Sequence[float]) -> None:
@@ -48,3 +53,24 @@ def normalised(x: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> 
     if not len(mean):
         return x
     return (x - x.new_tensor(mean)[:, None, None]) / x.new_tensor(std)[:, None, None]
+
+
+def sheet(stimuli: xr.Dataset, most: int = 40) -> Figure:
+    """The first pictures of a set, with their names; only what is shown is read."""
+    import matplotlib.pyplot as plt
+
+    image = stimuli["image"].transpose("stimulus", "y", "x", "channel")
+    count = min(image.sizes["stimulus"], most)
+    across = min(count, 8)
+    down = -(-count // across)
+    figure, axes = plt.subplots(down, across, figsize=(1.0 * across, 1.15 * down + 0.3), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, picture, name in zip(
+        axes.flat, image[:count].values, stimuli["stimulus_id"].values[:count], strict=False
+    ):
+        axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.set_title(str(name)[:16], fontsize=5)
+    figure.suptitle(f"{count} of {image.sizes['stimulus']} pictures", fontsize=7)
+    figure.tight_layout()
+    return figure

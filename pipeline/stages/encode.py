@@ -16,7 +16,7 @@ from loaders.schema import check
 from pipeline import tasks
 from pipeline.models import _weights, predictor
 
-from . import record
+from . import _pictures, record
 from . import train as training
 from ._encode_model import core, filled, joined, known, levelled, prepared, refuse_seen, trained
 from ._stimuli import shown
@@ -265,7 +265,7 @@ def _ceiling(recording: xr.Dataset, how: _Scoring) -> xr.Dataset | None:
 def plot(result: xr.Dataset) -> Figure:
     """Correlation of every neuroid on held-out pictures with its interval, beside its ceiling.
 
-    Reads    what `fit`, `score` or `ensemble` returned
+    Reads    what `fit`, `score` or `ensemble` returned; or the pictures that are `unseen`, which are shown
     Returns  a matplotlib Figure
     """
-    return encoding.plot(result)
+    return _pictures.sheet(result) if "image" in result else encoding.plot(result)

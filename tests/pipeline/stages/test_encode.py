@@ -288,6 +288,7 @@ def test_unseen_pictures_are_those_held_out_by_pixels_and_not_by_name():
     found = encode.fit(neurons(given, noise=0.2), given, GABOR)
     renamed = given.assign_coords(stimulus_id=("stimulus", given["stimulus_id"].values[::-1]))
     left = encode.unseen(renamed, found)
+    assert len(encode.plot(left).axes) >= min(left.sizes["stimulus"], 40)
     assert left["stimulus_id"].values.tolist() == renamed["stimulus_id"].values[found["held_out"]].tolist()
     with pytest.raises(ValueError, match=r"^stimuli: none of them was held out; give the pictures"):
         encode.unseen(stimuli(seed=9), found)
