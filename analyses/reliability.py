@@ -267,10 +267,13 @@ def internal_consistency(
 def plot(result: xr.Dataset) -> Figure:
     """Reliability of every neuroid with its interval, the least first, or its median over time.
 
-    Reads    what `split_half` or `ceiling` returned
+    Reads    what `split_half`, `ceiling` or `internal_consistency` returned; of the last, the mean of the
+             splits, and the middle 95 % of them
     Returns  a matplotlib Figure
     """
-    name = "reliability" if "reliability" in result else "r2_ceiling"
+    if "consistency" in result.data_vars:
+        result = _over_splits(result)
+    name = next(name for name in ("reliability", "consistency", "r2_ceiling") if name in result.data_vars)
     made, (axes,) = _plots.figure()
     found = result[name]
     if "time" in found.dims:
@@ -278,7 +281,7 @@ def plot(result: xr.Dataset) -> Figure:
         middle = np.quantile(every, [0.25, 0.5, 0.75], axis=0)
         axes.fill_between(found["time"], middle[0], middle[2], color="0.85", linewidth=0)
         axes.plot(found["time"], middle[1], color="0")
-        _plots.timeline(axes, None, "reliability (median and quartiles of neuroids)")
+        _plots.timeline(axes, None, f"{name} (median and quartiles of neuroids)")
         return made
     order = np.argsort(found.values)[: int(np.isfinite(found.values).sum())]
     place = np.arange(order.size)
@@ -286,10 +289,22 @@ def plot(result: xr.Dataset) -> Figure:
         place, result[f"{name}_low"].values[order], result[f"{name}_high"].values[order], color="0.75"
     )
     axes.plot(place, found.values[order], ".", color="0", markersize=4)
-    axes.axhline(float(result.attrs.get("threshold", 0.5)), color="0.4", linewidth=1, linestyle=(0, (4, 3)))
-    axes.set_xlabel(f"neuroid ({found.size - order.size} without reliability are not shown)")
-    axes.set_ylabel("reliability (dashed: declared threshold)")
+    axes.set_xlabel(f"neuroid ({found.size - order.size} without {name} are not shown)")
+    axes.set_ylabel(f"{name} (mean and 95 % of splits)")
+    if name != "consistency":
+        level = float(result.attrs.get("threshold", 0.5))
+        axes.axhline(level, color="0.4", linewidth=1, linestyle=(0, (4, 3)))
+        axes.set_ylabel("reliability (dashed: declared threshold)")
     axes.set_ylim(0, 1)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(_plots.caption(dict(result.attrs)), fontsize=7, loc="right", color="0.4")
     return made
+
+
+def _over_splits(result: xr.Dataset) -> xr.Dataset:
+    found = result["consistency"]
+    low, high = (found.quantile(end, "fold", skipna=True).drop_vars("quantile") for end in (0.025, 0.975))
+    made = {"consistency": found.mean("fold"), "consistency_low": low, "consistency_high": high}
+    made = {name: part.squeeze("time", drop=True) if part.sizes.get("time") == 1 else part
+            for name, part in made.items()}  # fmt: skip
+    return xr.Dataset(made, attrs=result.attrs)

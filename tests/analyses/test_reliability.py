@@ -264,3 +264,6 @@ def test_plots_show_neuroids_or_time() -> None:
     one = reliability.plot(reliability.split_half(recording.isel(time=2), bootstraps=20)).axes[0]
     assert one.get_xlabel().startswith("neuroid")
     assert "threshold" in one.get_ylabel()
+    many = reliability.plot(reliability.internal_consistency(recording.isel(time=2))).axes[0]
+    assert "threshold" not in many.get_ylabel()
+    assert many.get_xlabel().startswith("neuroid")
