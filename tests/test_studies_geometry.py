@@ -75,6 +75,21 @@ def test_geometry_it_generalizes_over_positions(tmp_path: Path, neuro_data: Path
 
 
 @pytest.mark.slow
+def test_geometry_it_tells_all_halves_of_objects_apart(tmp_path: Path, neuro_data: Path) -> None:
+    path = ROOT / "workflows" / "studies" / "geometry_it.yaml"
+    run.run(path, tmp_path, steps=["shattering"], quiet=True)
+    made = store.read(tmp_path / "geometry_it" / "shattering.nc")
+    early, late = {"time": slice(None, 0.0)}, {"time": slice(0.13, 0.2)}
+    assert made.attrs["dichotomies"] == made.attrs["of"] == 35
+    assert made.attrs["shared"] == "stimulus_id"
+    assert float(np.abs(made["shattering"].sel(early) - 0.5).max()) < 0.04
+    assert float(made["p"].sel(early).min()) > 0.05
+    assert float(made["p"].sel(late).max()) == pytest.approx(1 / 201)
+    assert 0.72 < float(made["shattering"].max()) < 0.82
+    assert float(made["decodable"].sel(late).min()) > 0.9
+
+
+@pytest.mark.slow
 def test_geometry_layers_training_raises_the_capacity_of_late_layers(
     tmp_path: Path, neuro_data: Path
 ) -> None:
