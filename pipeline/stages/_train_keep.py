@@ -31,6 +31,7 @@ class State:
     batch: int = 0
     sums: dict[str, float] = field(default_factory=dict)  # of this epoch so far
     norms: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)  # batches that each sum and norm is over
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     best_epoch: int = -1
@@ -111,7 +112,7 @@ def packed(net: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> xr
     attrs = {
         "epoch": state.epoch, "batch": state.batch, "best_epoch": state.best_epoch,
         "sums": json.dumps(state.sums), "norms": json.dumps(state.norms),
-        "history": json.dumps(state.history),
+        "counts": json.dumps(state.counts), "history": json.dumps(state.history),
     }  # fmt: skip
     return xr.Dataset(made, attrs=attrs)
 
@@ -169,7 +170,7 @@ def _restored(found: xr.Dataset, net: nn.Module, optimizer: torch.optim.Optimize
     attrs = found.attrs
     return State(
         int(attrs["epoch"]), int(attrs["batch"]), json.loads(attrs["sums"]), json.loads(attrs["norms"]),
-        json.loads(attrs["history"]), best, int(attrs["best_epoch"]),
+        json.loads(attrs["counts"]), json.loads(attrs["history"]), best, int(attrs["best_epoch"]),
     )  # fmt: skip
 
 

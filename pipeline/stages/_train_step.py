@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,9 +14,11 @@ from torch.nn import functional
 from loaders.schema import nearest
 from pipeline.tasks import Batch
 
-from ._layers import chosen
-from ._pictures import normalised
+from . import _train_neural, _train_penalties
 from ._train_data import Change, number
+from ._train_neural import Neural
+from ._train_penalties import Penalty
+from ._train_seen import Seen
 
 TRADES = "trades"
 
@@ -26,89 +27,54 @@ class Plan(NamedTuple):
     """What the training lowers, and how."""
 
     tasks: Mapping[str, Callable[..., Any]]  # one without a name, or several with
-    penalties: Mapping[str, tuple[Callable[..., Any], str]]  # and the layer that each looks at, or ""
+    penalties: Mapping[str, Penalty]
     strength: Mapping[str, float]
     adversary: Callable[..., Any] | None
     trades: float
     changes: Sequence[Change]
     clip: float
     seed: int
+    neural: Neural | None = None
+    learned: Mapping[str, float] = {}  # the factor of every term whose weight is learned
+    learned_decay: float = 0.0
 
 
-class Seen(nn.Module):
-    """The network as tasks see it: pictures in [0, 1] in, one forward pass for all who ask about the same."""
+class Found(NamedTuple):
+    """Terms of a batch, each one number, and the layers' outputs that each of them looked at."""
 
-    def __init__(
-        self, net: nn.Module, mean: Sequence[float], std: Sequence[float], layers: Sequence[str],
-        frozen: Sequence[str],
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.net, self.mean, self.std = net, tuple(mean), tuple(std)
-        self.frozen = [*chosen(net, frozen).values()] if frozen else []
-        self.features: dict[str, torch.Tensor] = {}
-        self.given: torch.Tensor | None = None
-        self.answer: Any = None
-        self.layout = torch.contiguous_format
-        for name in layers:
-            chosen(net, [name])[name].register_forward_hook(functools.partial(self._keep, name))
-        for part in self.frozen:
-            part.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> Seen:
-        super().train(mode)
-        for part in self.frozen:
-            part.eval()
-        return self
-
-    def forward(self, x: torch.Tensor) -> Any:
-        if x is self.given:
-            return self.answer
-        shown = normalised(x, self.mean, self.std).contiguous(memory_format=self.layout)
-        try:
-            answer = self.net(shown)
-        except (RuntimeError, TypeError, IndexError, ValueError) as error:
-            why = f"refused pictures of shape {tuple(x.shape)}: {' '.join(str(error).split())[:200]}"
-            raise ValueError(f"model: {why}; give size, another batch, or a model for such") from error
-        self.given, self.answer = x, answer
-        return answer
-
-    def forget(self) -> None:
-        self.given = self.answer = None
-        self.features.clear()
-
-    def _keep(self, name: str, layer: nn.Module, given: Any, output: Any) -> None:
-        self.features[name] = output
+    terms: dict[str, torch.Tensor]
+    taps: dict[str, list[torch.Tensor]]
 
 
-def seen(
-    net: nn.Module, x: torch.Tensor, mean: Sequence[float], std: Sequence[float], layers: Sequence[str] = (),
-    frozen: Sequence[str] = (),
-) -> Seen:  # fmt: skip
-    """The network with its channels last in memory, where it bears that: it is faster so."""
-    made = Seen(net, mean, std, layers, frozen)
-    made.eval()
-    made.layout = torch.channels_last
-    laid(net, made.layout)
-    try:
+def furnished(plan: Plan, module: Seen, train: Batch, size: int) -> Plan:
+    """The plan with the weights that penalties and terms own, made for the shapes of a first batch."""
+    if plan.neural is not None and not (
+        plan.neural.tasks or any(one.layers for one in plan.penalties.values())
+    ):
+        raise ValueError("neural_stimuli: nothing is asked of them; give a task in neural, or a penalty")
+    if plan.learned:
+        module.owned.weighs(len(plan.learned))
+    features: dict[str, torch.Tensor] = {}
+    first = train.take(torch.arange(min(size, len(train.x))))
+    if plan.neural is not None:
+        part = plan.neural.train.batch
+        first = part.take(torch.arange(min(plan.neural.batch, len(part.x))))
+    device = next(iter(module.net.state_dict().values())).device
+    if any(one.build for one in plan.penalties.values()):
         with torch.no_grad():
-            made(x[:1].to(next(iter(net.state_dict().values())).device))
-    except ValueError:  # a view across axes, or a mistake that shows again below
-        made.layout = torch.contiguous_format
-        laid(net, made.layout)
-    made.forget()
-    return made
+            module.eval().tapped(first.x.to(device))
+        features = dict(module.features)
+        module.forget()
+    target = None if first.response is None else first.response.to(device)
+    made = _train_penalties.grown(plan.penalties, module.owned, features, target, plan.seed)
+    module.owned.to(device)
+    return plan._replace(penalties=made)
 
 
-def laid(net: nn.Module, layout: torch.memory_format) -> None:
-    """Weights of convolutions in that order in memory."""
-    move: Any = net.to  # its annotations do not know what it takes
-    move(memory_format=layout)
-
-
-def losses(plan: Plan, module: Seen, batch: Batch) -> dict[str, torch.Tensor]:
+def losses(tasks: Mapping[str, Callable[..., Any]], module: Seen, batch: Batch) -> dict[str, torch.Tensor]:
     """The terms of the tasks, each one number a picture or one in all, before strength."""
     made: dict[str, torch.Tensor] = {}
-    for name, task in plan.tasks.items():
+    for name, task in tasks.items():
         found = task(module, batch)
         if not isinstance(found, Mapping) or not found:
             raise ValueError(f"task: {name or 'it'} gave a {type(found).__name__}; wanted {{term: loss}}")
@@ -118,10 +84,12 @@ def losses(plan: Plan, module: Seen, batch: Batch) -> dict[str, torch.Tensor]:
     return made
 
 
-def measured(plan: Plan, module: Seen, batch: Batch, terms: Sequence[str]) -> dict[str, torch.Tensor]:
+def measured(
+    tasks: Mapping[str, Callable[..., Any]], module: Seen, batch: Batch, terms: Sequence[str]
+) -> dict[str, torch.Tensor]:
     """In evaluation mode: the terms of the tasks and their measures, means over the pictures."""
     made: dict[str, torch.Tensor] = {}
-    for name, task in plan.tasks.items():
+    for name, task in tasks.items():
         for term, value in task(module, batch).items():
             known = [f"{name} {term}", name] if name else [str(term)]
             told = next((word for word in known if word in terms), str(term))
@@ -137,27 +105,100 @@ def _one_each(where: str, value: Any, count: int) -> torch.Tensor:
     raise ValueError(f"{where} is {shape} for {count} pictures; wanted one number for each, or one")
 
 
-def total(plan: Plan, module: Seen, batch: Batch, step: tuple[int, int]) -> dict[str, torch.Tensor]:
-    """All terms of a step, each one number, before strength."""
+def total(plan: Plan, module: Seen, batch: Batch, step: tuple[int, int], turn: int) -> Found:
+    """All terms of a batch, each one number, before strength; `turn` counts batches over all epochs."""
     clean = batch
     if plan.adversary is not None:
         batch = batch._replace(x=_worst(plan, module, batch, number(plan.seed, 3, *step)))
         module.forget()
     told = clean if plan.trades else batch
-    made = {name: value.mean() for name, value in losses(plan, module, told).items()}
-    if plan.penalties and any(layer for _, layer in plan.penalties.values()):
+    made = {name: value.mean() for name, value in losses(plan.tasks, module, told).items()}
+    taps = dict.fromkeys(made, _tensors(module.features))
+    here = {name: one for name, one in plan.penalties.items() if not one.layers or plan.neural is None}
+    due = {name: one for name, one in here.items() if one.due(step[0], turn)}
+    if any(one.layers for one in due.values()):
         module(told.x)
-    for name, (penalty, layer) in plan.penalties.items():
-        value = penalty(module.features[layer], told.response) if layer else penalty(module.net)
-        made[name] = _one_each(f"penalties: {name!r}", value, len(batch.x)).mean()
+    for name, one in due.items():
+        made[name] = _penalty(name, one, module, told)
+        taps[name] = _tensors({layer: module.features[layer] for layer in one.layers})
     if plan.trades:
         calm = _logits(module(told.x))
         made[TRADES] = _divergence(calm, _logits(module(batch.x))).mean()
     module.forget()
-    lost = [name for name in plan.strength if name not in made]
+    return Found(made, taps)
+
+
+def neural(plan: Plan, module: Seen, batch: Batch, step: tuple[int, int], turn: int) -> Found:
+    """The same of a neural batch: its tasks, and the penalties that look at a layer."""
+    assert plan.neural is not None
+    due = _looking(plan, step[0], turn)
+    with _train_neural.normalised(module.net, plan.neural.statistics):
+        if not plan.neural.tasks:
+            module.tapped(batch.x)
+        made = {name: value.mean() for name, value in losses(plan.neural.tasks, module, batch).items()}
+        taps = dict.fromkeys(made, _tensors(module.features))
+        for name, one in due.items():
+            if name in made:
+                raise ValueError(f"penalties: {name!r} is also a term of the neural task; rename one")
+            made[name] = _penalty(name, one, module, batch)
+            taps[name] = _tensors({layer: module.features[layer] for layer in one.layers})
+    module.forget()
+    return Found(made, taps)
+
+
+def places(plan: Plan, epoch: int, turn: int) -> range:
+    """The neural batches of a turn, none where nothing is asked of them."""
+    asked = plan.neural is not None and (plan.neural.tasks or _looking(plan, epoch, turn))
+    return plan.neural.due(turn) if plan.neural is not None and asked else range(0)
+
+
+def _looking(plan: Plan, epoch: int, turn: int) -> dict[str, Penalty]:
+    return {name: one for name, one in plan.penalties.items() if one.layers and one.due(epoch, turn)}
+
+
+def gathered(
+    module: Seen, held: Batch, size: int, whole: bool
+) -> tuple[Any, dict[str, torch.Tensor]]:  # fmt: skip
+    """Answers (with `whole`) and features of all pictures, `size` at a time, the last ones filled up."""
+    answers: list[Any] = []
+    features: dict[str, list[torch.Tensor]] = {}
+    for start in range(0, len(held.x), size):
+        x = held.x[start : start + size]
+        full = torch.cat([x, x.new_zeros((size - len(x), *x.shape[1:]))]) if len(x) < size else x
+        if whole:
+            answers.append(module(full))
+        else:
+            module.tapped(full)
+        for name, value in module.features.items():
+            features.setdefault(name, []).append(value)
+        module.forget()
+    made = {name: torch.cat(parts)[: len(held.x)] for name, parts in features.items()}
+    return (_train_neural.gathered(answers, len(held.x)) if whole else None), made
+
+
+def known(plan: Plan, terms: Sequence[str]) -> None:
+    """ValueError when a strength or a learned weight is told of a term that there is not."""
+    for told, named in (("strength", plan.strength), ("learned", plan.learned)):
+        lost = [name for name in named if name not in terms]
+        if lost:
+            raise ValueError(f"{told}: there is no term {lost[0]!r}; {nearest(lost[0], terms)}")
+
+
+def _penalty(name: str, one: Penalty, module: Seen, batch: Batch) -> torch.Tensor:
+    lost = [layer for layer in one.layers if layer not in module.features]
     if lost:
-        raise ValueError(f"strength: there is no term {lost[0]!r}; {nearest(lost[0], [*made])}")
-    return made
+        raise ValueError(
+            f"penalties: layer {lost[0]!r} is not used when the model sees a picture; name another"
+        )
+    try:
+        value = one.value(module.features, batch.response, module.net)
+    except ValueError as error:
+        raise ValueError(f"penalties: {name!r}: {error}") from error
+    return _one_each(f"penalties: {name!r}", value, len(batch.x)).mean()
+
+
+def _tensors(features: Mapping[str, Any]) -> list[torch.Tensor]:
+    return [one for one in features.values() if isinstance(one, torch.Tensor) and one.requires_grad]
 
 
 def _worst(plan: Plan, module: Seen, batch: Batch, seed: int) -> torch.Tensor:
@@ -171,7 +212,7 @@ def _worst(plan: Plan, module: Seen, batch: Batch, seed: int) -> torch.Tensor:
             part = batch if rows is None else batch.take(rows)
             if calm is not None:
                 return _divergence(calm if rows is None else calm[rows], _logits(module(x)))
-            found = losses(plan, module, part._replace(x=x)).items()
+            found = losses(plan.tasks, module, part._replace(x=x)).items()
             each = [plan.strength.get(name, 1.0) * loss for name, loss in found if loss.ndim]
             if not each:
                 raise ValueError("adversary: no term of the task has one loss a picture; leave it out")
@@ -213,35 +254,47 @@ def _divergence(calm: torch.Tensor, moved: torch.Tensor) -> torch.Tensor:
 
 
 def descend(
-    plan: Plan, weights: Sequence[torch.Tensor], terms: Mapping[str, torch.Tensor], apart: bool
-) -> dict[str, float]:
-    """Puts the gradient of all terms where the optimizer looks for it.
+    weights: Sequence[torch.Tensor], found: Found, pulled: Mapping[str, torch.Tensor], apart: bool,
+    owned: int, alone: bool,
+) -> dict[str, float]:  # fmt: skip
+    """Adds the gradient of the terms, as they are `pulled`, to what lies where the optimizer looks for it.
 
-    Returns  its norm under "", and with `apart` the norm of each term's part
+    Reads    owned, how many of the weights, the last ones, are no part of the network; alone, whether no
+             other batch adds to this step
+    Returns  with `apart` the norms of each term's part: "gradient:term" of the network's weights, and
+             "layer:term" of the layers' outputs that it looked at
     """
-    pulled = {
-        name: value * plan.strength.get(name, 1.0) for name, value in terms.items() if value.requires_grad
-    }
     norms: dict[str, float] = {}
-    if apart and len(pulled) > 1:
+    pulled = {name: value for name, value in pulled.items() if value.requires_grad}
+    inner = len(weights) - owned
+    if apart and (len(pulled) > 1 or not alone or owned or any(found.taps.values())):
         for name, value in pulled.items():
-            found = torch.autograd.grad(value, weights, retain_graph=True, allow_unused=True)
-            norms[name] = _norm([one for one in found if one is not None])
-            for weight, one in zip(weights, found, strict=True):
+            taps = found.taps.get(name, [])
+            slopes = torch.autograd.grad(value, [*weights, *taps], retain_graph=True, allow_unused=True)
+            norms[f"gradient:{name}"] = _norm([one for one in slopes[:inner] if one is not None])
+            if taps:
+                norms[f"layer:{name}"] = _norm([one for one in slopes[len(weights) :] if one is not None])
+            for weight, one in zip(weights, slopes, strict=False):
                 if one is not None:
                     weight.grad = one if weight.grad is None else weight.grad + one
     elif pulled:
         torch.stack([*pulled.values()]).sum().backward()
+        if apart:
+            gradients = [weight.grad for weight in weights if weight.grad is not None]
+            norms[f"gradient:{next(iter(pulled))}"] = _norm(gradients)
+    return norms
+
+
+def settled(plan: Plan, weights: Sequence[torch.Tensor]) -> float:
+    """The norm of the gradient of all terms, which is clipped."""
     gradients = [weight.grad for weight in weights if weight.grad is not None]
     if not gradients:
         raise ValueError("task: no term depends on a weight that is trained; freeze less, or ask another")
-    norms[""] = _norm(gradients)
-    if apart and len(pulled) == 1:
-        norms[next(iter(pulled))] = norms[""]
-    if plan.clip and math.isfinite(norms[""]) and norms[""] > plan.clip:
+    norm = _norm(gradients)
+    if plan.clip and math.isfinite(norm) and norm > plan.clip:
         for gradient in gradients:
-            gradient *= plan.clip / norms[""]
-    return norms
+            gradient *= plan.clip / norm
+    return norm
 
 
 def _norm(gradients: Sequence[torch.Tensor]) -> float:

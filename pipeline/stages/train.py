@@ -16,22 +16,39 @@ import torch
 import xarray as xr
 from torch import nn
 
-from analyses._shares import clopper
-from loaders.schema import check, nearest
+from loaders.schema import check
 from pipeline.models import _weights
 
-from . import _train_data, _train_keep, _train_loop, _train_step, record
+from . import (
+    _train_counts,
+    _train_data,
+    _train_keep,
+    _train_loop,
+    _train_neural,
+    _train_penalties,
+    _train_seen,
+    _train_step,
+    record,
+)
 from ._named import described, found
 from ._pictures import check_filter
 from ._train_data import Set
 from ._train_keep import State
 from ._train_loop import Course
+from ._train_neural import Neural
+from ._train_seen import Seen
 from ._train_step import Plan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Part = Callable[..., Any]
+
+
+HISTORY = {
+    "loss": "loss", "gradient_norm": "gradient", "validation_loss": "validation",
+    "layer_gradient_norm": "layer", "log_weight": "log",
+}  # fmt: skip
 
 
 class _Filter(NamedTuple):
@@ -47,6 +64,13 @@ class _Material(NamedTuple):
     held: Set | None
     classes: list[Any]
     neuroids: np.ndarray
+    neural: Neural | None = None
+
+    @property
+    def sets(self) -> list[Set]:
+        """All sets of pictures, each followed by what decides."""
+        both = [self.train, self.held]
+        return [part for part in both + ([*self.neural[:2]] if self.neural else []) if part is not None]
 
 
 def fit(
@@ -58,6 +82,8 @@ def fit(
     rate: float,
     label: str | None = None,
     recording: xr.Dataset | None = None,
+    neural_stimuli: xr.Dataset | None = None,
+    neural: Mapping[str, Any] | None = None,
     weights: xr.Dataset | None = None,
     freeze: Sequence[str] = (),
     batch: int = 64,
@@ -72,6 +98,8 @@ def fit(
     trades: float = 0.0,
     penalties: Mapping[str, Any] | None = None,
     strength: Mapping[str, Any] | None = None,
+    learned: Mapping[str, Any] | None = None,
+    learned_decay: float = 0.0,
     validation: float | xr.Dataset = 0.1,
     monitor: str = "",
     patience: int = 0,
@@ -94,13 +122,21 @@ def fit(
              epochs); weight_decay, of weights with two axes and more; clip, the largest norm of the gradient;
              augment, {crop: pixels, flip: true} and own functions; adversary, a search with its epsilon
              (Madry), seen in place of the pictures, or beside them with `trades`; penalties, {name: {penalty,
-             layer}} of features and response, or {name: penalty} of the module; strength of terms by name, 1
-             where none is told; validation, a share of every class, or other stimuli; monitor, accuracy,
-             correlation or loss there; patience in epochs; home, the folder for files to go on from
+             layer}} of features and response, or {name: penalty} of the module; build in place of penalty
+             where it has weights, layers, relative (to the task's loss), steps (odd), epochs (the first);
+             neural_stimuli, the pictures of `recording` where they are others: what penalties of layers see,
+             in batches between; neural, {task, batch, ratio, step, statistics, validation} of these; strength
+             of terms by name, 1 where none is told; learned, {term: factor}, terms that are weighed by a
+             learned number, which decays by learned_decay; validation, a share of every class, or other
+             stimuli; monitor, accuracy, correlation or loss there; patience in epochs; home, the folder for
+             files to go on from
     Returns  every weight; loss and gradient_norm (epoch, term), of which the gradient counts the strength;
-             validation_loss, measures and rate (epoch); content, of all pictures that were seen. ValueError
-             names the epoch, batch and term that is no number
-    Source   Madry et al. 2018, arXiv 1706.06083; Zhang et al. 2019, arXiv 1901.08573 (trades)
+             validation_loss, measures and rate (epoch); layer_gradient_norm, at the outputs that penalties
+             look at; log_weight, what was learned; penalty.*, weights of penalties, which are no part of the
+             network; content, of all pictures that were seen. ValueError names the epoch, batch and term that
+             is no number
+    Source   Madry et al. 2018, arXiv 1706.06083; Zhang et al. 2019, arXiv 1901.08573 (trades); Kendall et al.
+             2018, arXiv 1705.07115 (learned)
     """
     course = Course(
         epochs, batch, rate, optimizer, momentum, weight_decay, schedule, warmup, monitor, patience
@@ -109,28 +145,37 @@ def fit(
     _check(course, clip, trades, adversary, strength or {}, held, seed)
     check_filter(mean, std)
     told = _Filter(size, tuple(mean), tuple(std))
-    given = _material(stimuli, label, recording, validation, size, seed)
+    given = _material(stimuli, label, None if neural_stimuli else recording, validation, size, seed)
+    if neural_stimuli is not None:
+        given = _with_neural(given, neural_stimuli, recording, neural or {}, size, batch, seed)
     net, made_by = _network(model, weights, seed)
     tasks = {str(name): part for name, part in task.items()} if isinstance(task, Mapping) else {"": task}
-    asked = _penalties(penalties, net)
+    asked = _train_penalties.read(penalties, net)
     strong = dict(strength or {}) | ({"trades": trades} if trades else {})
-    plan = Plan(tasks, asked, strong, adversary, trades, _train_data.changes(augment), clip, seed)
-    layers = dict.fromkeys(layer for _, layer in asked.values() if layer)
-    module = _train_step.seen(net, given.train.batch.x, told.mean, told.std, [*layers], freeze)
+    changes, factors = _train_data.changes(augment), _learned(learned, learned_decay)
+    plan = Plan(
+        tasks, asked, strong, adversary, trades, changes, clip, seed, given.neural, factors, learned_decay
+    )
+    layers = dict.fromkeys(layer for one in asked.values() for layer in one.layers)
+    module = _train_seen.seen(net, given.train.batch.x, told.mean, told.std, [*layers], freeze)
+    plan = _train_step.furnished(plan, module, given.train.batch, batch)
     numbers = {
         **course._asdict(), "clip": clip, "trades": trades, "augment": augment or {}, "freeze": [*freeze],
         "strength": strength or {}, "adversary": adversary, "penalties": penalties or {},
         "validation": "other stimuli" if isinstance(validation, xr.Dataset) else validation,
+        **({} if given.neural is None else {"neural": neural or {}}),
+        **({"learned": factors, "learned_decay": learned_decay} if factors else {}),
     }  # fmt: skip
     attrs = {
         "origin": "model", "model": made_by, "task": json.dumps(described(task), sort_keys=True),
         "hyperparameters": json.dumps(described(numbers), sort_keys=True),
         "preprocessing": json.dumps(told._asdict()), "seed": seed, "torch": str(torch.__version__),
     }  # fmt: skip
-    place = _train_keep.keep(home, {**attrs, "parts": described([task, numbers, model])}, net, _arrays(given))
+    parts = {**attrs, "parts": described([task, numbers, model])}
+    place = _train_keep.keep(home, parts, module.whole, _arrays(given))
     apart = None if given.held is None else given.held.batch
     state = _train_loop.trained(plan, course, module, given.train.batch, apart, place)
-    return _result(net, state, given, weights, attrs | ({} if label is None else {"label": label}))
+    return _result(module, state, given, weights, attrs | ({} if label is None else {"label": label}))
 
 
 def accuracy(
@@ -166,7 +211,7 @@ def accuracy(
     if shared.size and not overlap:
         why = f"picture {str(given.names[shared[0]])!r} was seen in training ({shared.size} such)"
         raise ValueError(f"stimuli: {why}; leave them out, or declare overlap")
-    module = _train_step.seen(net, given.batch.x, told["mean"], told["std"])
+    module = _train_seen.seen(net, given.batch.x, told["mean"], told["std"])
     device = next(iter(net.state_dict().values())).device
     with torch.no_grad():
         answer = _train_loop.answers(module, _train_loop.on(given.batch, device), batch)
@@ -177,7 +222,9 @@ def accuracy(
     assert given.batch.label is not None
     attrs = {"label": label, "overlap": int(shared.size), "confidence": confidence,
              "weights_sha256": _weights.digest(net), "stimuli_sha256": _digest(given.content)}  # fmt: skip
-    return _counted(given.batch.label.numpy(), answer.argmax(1).cpu().numpy(), known, given, attrs)
+    return _train_counts.counted(
+        given.batch.label.numpy(), answer.argmax(1).cpu().numpy(), known, given, attrs
+    )
 
 
 def plot(result: xr.Dataset) -> Figure:
@@ -185,31 +232,6 @@ def plot(result: xr.Dataset) -> Figure:
     from ._train_plot import confusions, curves
 
     return confusions(result) if "confusion" in result else curves(result)
-
-
-def _counted(truth: np.ndarray, said: np.ndarray, known: list[Any], given: Set, attrs: dict) -> xr.Dataset:
-    names, one = [str(value) for value in known], {"units": "1"}
-    table = np.zeros((len(known), len(known)), np.int64)
-    np.add.at(table, (truth, said), 1)
-    shown, hits = table.sum(1), np.diag(table)
-    confidence = attrs["confidence"]
-    low, high = clopper(hits.sum(), int(shown.sum()), confidence)
-    made: dict[str, Any] = {
-        "accuracy": ("method", [hits.sum() / shown.sum()], one), "low": ("method", [float(low)], one),
-        "high": ("method", [float(high)], one),
-        "confusion": (("condition", "other_condition"), table, one),
-    }  # fmt: skip
-    there = shown > 0
-    found = {"recall": hits / np.maximum(shown, 1)}
-    found["recall_low"], found["recall_high"] = clopper(hits, np.maximum(shown, 1), confidence)
-    made |= {name: ("condition", np.where(there, values, np.nan), one) for name, values in found.items()}
-    made["correct"] = ("stimulus", truth == said, one)
-    coords = {
-        "method": ["clean"], "condition": names, "other_condition": names,
-        "stimulus_id": ("stimulus", given.names), "content": ("stimulus", given.content),
-    }  # fmt: skip
-    chance = float(shown.max() / shown.sum())
-    return check(xr.Dataset(made, coords, {**attrs, "chance": chance, "stimuli": int(shown.sum())}))
 
 
 def _seen(weights: xr.Dataset, given: Set) -> np.ndarray:
@@ -289,39 +311,42 @@ def _network(model: Part | str | None, weights: xr.Dataset | None, seed: int) ->
     return record.built(model, weights, seed)
 
 
-def _penalties(penalties: Mapping[str, Any] | None, net: nn.Module) -> dict[str, tuple[Part, str]]:
-    made: dict[str, tuple[Part, str]] = {}
-    layers = {"output", *(name for name, _ in net.named_modules() if name)}
-    for name, told in (penalties or {}).items():
-        part = dict(told) if isinstance(told, Mapping) else {"penalty": told}
-        layer = str(part.pop("layer", ""))
-        penalty = part.pop("penalty", None)
-        if part or not callable(penalty):
-            raise ValueError(f"penalties: {name!r} is {told!r}; wanted {{penalty: function, layer: name}}")
-        if layer and layer not in layers:
-            raise ValueError(f"penalties: the model has no layer {layer!r}; {nearest(layer, layers)}")
-        made[str(name)] = (penalty, layer)
-    return made
+def _with_neural(
+    given: _Material, stimuli: xr.Dataset, recording: xr.Dataset | None, told: Mapping[str, Any],
+    size: int | None, batch: int, seed: int,
+) -> _Material:  # fmt: skip
+    made = _train_neural.read(stimuli, recording, told, size, (given.train, given.held), batch, seed)
+    assert recording is not None
+    return given._replace(neural=made, neuroids=np.asarray(recording["neuroid_id"].values).astype(str))
+
+
+def _learned(learned: Mapping[str, Any] | None, decay: float) -> dict[str, float]:
+    for name, factor in (learned or {}).items():
+        if not isinstance(factor, int | float) or not 0 < factor < np.inf:
+            raise ValueError(f"learned: {name!r} is {factor!r}; wanted its factor, a number above 0")
+    if not 0 <= decay < np.inf:
+        raise ValueError(f"learned_decay: {decay}; wanted a number from 0 up")
+    return dict(learned or {})
 
 
 def _arrays(given: _Material) -> list[np.ndarray]:
     """All that is learned from, for the key of a training that was cut off."""
-    parts = [part for part in (given.train, given.held) if part is not None]
-    held: list[np.ndarray] = [part.content for part in parts]
-    for part in parts:
+    held: list[np.ndarray] = [part.content for part in given.sets]
+    for part in given.sets:
         held += [one.numpy() for one in (part.batch.label, part.batch.response) if one is not None]
     return held
 
 
 def _result(
-    net: nn.Module, state: State, given: _Material, before: xr.Dataset | None, attrs: dict[str, Any]
+    module: Seen, state: State, given: _Material, before: xr.Dataset | None, attrs: dict[str, Any]
 ) -> xr.Dataset:
-    made = _weights.to_dataset(net)
+    made = _weights.to_dataset(module.net)
     terms = [name.removeprefix("loss:") for name in state.history[0] if name.startswith("loss:")]
-    held: dict[str, Any] = {}
-    for name, kind in (("loss", "loss"), ("gradient_norm", "gradient"), ("validation_loss", "validation")):
+    held: dict[str, Any] = _train_penalties.stored(module.owned)
+    for name, kind in HISTORY.items():
         rows = [[row.get(f"{kind}:{term}", np.nan) for term in terms] for row in state.history]
-        held[name] = (("epoch", "term"), np.array(rows), {"units": "1"})
+        if kind in ("loss", "gradient", "validation") or np.isfinite(rows).any():
+            held[name] = (("epoch", "term"), np.array(rows), {"units": "1"})
     measures = [name.removeprefix("measure:") for name in state.history[0] if name.startswith("measure:")]
     for name in [measure for measure in measures if measure != "loss"]:
         values = [row[f"measure:{name}"] for row in state.history]
@@ -334,6 +359,8 @@ def _result(
         raise ValueError(f"model: has a weight named {taken[0]!r}, as the history has; rename it")
     coords |= {"epoch": np.arange(1, len(state.history) + 1), "term": terms}
     told = {**attrs, "stimuli_sha256": _digest(given.train.content), "best_epoch": state.best_epoch + 1}
+    if given.neural is not None:
+        told["neural_sha256"] = _digest(given.neural.train.content)
     if given.classes:
         decisive = (given.held or given.train).batch.label
         assert decisive is not None
@@ -344,10 +371,11 @@ def _result(
 
 def _known(given: _Material, before: xr.Dataset | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """All pictures that these weights have seen, those of an earlier training too."""
-    parts = [part for part in (given.train, given.held) if part is not None]
+    parts, apart = given.sets, [given.held, given.neural.held if given.neural else None]
     content = np.concatenate([part.content for part in parts])
     names = np.concatenate([part.names for part in parts])
-    held = np.repeat([part is given.held for part in parts], [len(part.names) for part in parts])
+    decides = [any(part is one for one in apart) for part in parts]
+    held = np.repeat(decides, [len(part.names) for part in parts])
     if before is not None and "content" in before.coords:
         old = np.asarray(before["content"].values).astype(str)
         new = ~np.isin(old, content)
