@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -35,7 +35,7 @@ def sparse(result: xr.Dataset) -> Figure:
     """Median lifetime and population sparseness over time, or their spread at one time."""
     made, (axes,) = figure()
     time = result["time"].values if "time" in result.coords else np.zeros(1)
-    marks = {"marker": "o"} if time.size == 1 else {}
+    marks: dict[str, Any] = {"marker": "o"} if time.size == 1 else {}
     for kind, dash in (("lifetime", "-"), ("population", "--")):
         low, high = (result[f"{kind}_median_{end}"] for end in ("low", "high"))
         axes.fill_between(time, low, high, color="0.88", linewidth=0)
@@ -199,6 +199,7 @@ def likeness(result: xr.Dataset) -> Figure:
 def table(result: xr.Dataset) -> Figure:
     """The table of design constraints as a page."""
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
     count = result.sizes["property"]
     made = Figure(figsize=(13, 0.8 + 0.44 * count), layout="constrained", dpi=130)
@@ -214,7 +215,7 @@ def table(result: xr.Dataset) -> Figure:
         texts = [fill(str(row[name].values), 38) for name in ("measure", "effect", "rule")]
         cells.append([fill(str(row["property"].values), 24), str(row["about"].values), number, *texts])
     heads = ["property", "bears on", "value [interval]", "measured as", "effect", "rule for a circuit"]
-    drawn_ = axes.table(cells, colLabels=heads, cellLoc="left", colLoc="left", bbox=[0, 0, 1, 1],
+    drawn_ = axes.table(cells, colLabels=heads, cellLoc="left", colLoc="left", bbox=Bbox.unit(),
                         colWidths=[0.14, 0.07, 0.11, 0.21, 0.235, 0.235])  # fmt: skip
     drawn_.auto_set_font_size(False)
     drawn_.set_fontsize(7.5)

@@ -203,7 +203,7 @@ def correlations(
     made: dict[str, Any] = {"signal": (dims, square, ONE), "signal_raw": (dims, raw, ONE)}
     upper = np.triu_indices(count, 1)
     middle = _measures.middle(raw[upper], confidence, seed, 400)
-    told = {"signal_median": middle[0], "signal_low": middle[1], "signal_high": middle[2]}
+    told: dict[str, Any] = {"signal_median": middle[0], "signal_low": middle[1], "signal_high": middle[2]}
     told |= facts(chosen, by=by, window=window, stimuli=names.size, seed=seed, confidence=confidence)
     told |= {
         "noise": "not asked: signal alone",

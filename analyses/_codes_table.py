@@ -119,12 +119,12 @@ def carried(result: xr.Dataset, asked: Asked) -> Row:
 def together(result: xr.Dataset, asked: Asked) -> Row:
     """Information of the population."""
     value = float(_during(result["information"], asked))
-    ends = [float(_during(result[f"information_{end}"], asked)) if f"information_{end}" in result else np.nan
-            for end in ("low", "high")]  # fmt: skip
+    low, high = (float(_during(result[f"information_{end}"], asked))
+                 if f"information_{end}" in result else np.nan for end in ("low", "high"))  # fmt: skip
     entropy = float(result.attrs["entropy"])
     who = str(result.attrs.get("decoder", result.attrs["estimator"]))
     bound = f"a readout ({who}) obtains" if "decoder" in result.attrs else f"the population ({who}) carries"
-    return Row("Information of the population", "readout", f"mean over time, {who}", "bit", value, *ends,
+    return Row("Information of the population", "readout", f"mean over time, {who}", "bit", value, low, high,
                int(result.attrs["n"]),
                f"{bound} {value / entropy:.0%} of the entropy of {result.attrs['label']}",
                f"a bidirectional link must carry at least {value:.2f} bits per presentation")  # fmt: skip
@@ -208,10 +208,11 @@ def redundancy(result: xr.Dataset, asked: Asked) -> Row:
     """Redundancy of pairs."""
     linear = float(_during(result["mean_linear"], asked))
     value = float(_during(result["mean_signal_similarity"], asked)) / linear
-    ends = [float(_during(result[f"mean_signal_similarity_{end}"], asked)) / linear
-            if f"mean_signal_similarity_{end}" in result else np.nan for end in ("low", "high")]  # fmt: skip
+    name = "mean_signal_similarity"
+    low, high = (float(_during(result[f"{name}_{end}"], asked)) / linear
+                 if f"{name}_{end}" in result else np.nan for end in ("low", "high"))  # fmt: skip
     return Row("Redundancy of pairs", "encoding", "signal similarity over the sum of each alone", "1", value,
-               *ends, int(result.attrs["pairs"]), f"a pair says {-value:.1%} less than the sum of both",
+               low, high, int(result.attrs["pairs"]), f"a pair says {-value:.1%} less than the sum of both",
                "count on nearly additive information of few units"
                if abs(value) < 0.1 else "add units of other tuning rather than more of one")  # fmt: skip
 
@@ -238,7 +239,7 @@ def interplay(result: xr.Dataset, asked: Asked) -> Row:
 def slow(result: xr.Dataset, asked: Asked) -> Row:
     """Intrinsic timescale."""
     told = result.attrs
-    ends = tuple(float(told[name]) for name in ("timescale", "timescale_low", "timescale_high"))
+    ends = float(told["timescale"]), float(told["timescale_low"]), float(told["timescale_high"])
     live = result["timescale"].values[np.isfinite(result["timescale"].values)]
     spread = f"{np.quantile(live, 0.25):.2f} to {np.quantile(live, 0.75):.2f} s" if live.size else UNKNOWN
     return Row("Intrinsic timescale", "readout", "decay of the mean autocorrelation", "s", *ends,
@@ -258,7 +259,7 @@ def first(result: xr.Dataset, asked: Asked) -> Row:
 
 def exact(result: xr.Dataset, asked: Asked) -> Row:
     """Temporal precision."""
-    place = int(result["width"].argmin())
+    place = int(result["width"].values.argmin())
     found, width = _mean(result["timing"].isel(width=place).values, asked), float(result["width"][place])
     return Row("Temporal precision", "encoding", f"timing information in bins of {width * 1000:.0f} ms, mean",
                "bit", *found, _side(found[1], found[2], "spike times within the window matter",

@@ -24,7 +24,7 @@ def terms(tables: np.ndarray, weights: np.ndarray) -> np.ndarray:
     lead = weights.ndim
     axes = tuple(range(lead, tables.ndim))
     product = np.ones_like(tables)
-    alone, alone_given = 0.0, 0.0
+    alone, alone_given = np.zeros(()), np.zeros(())
     for letter in axes:
         others = tuple(axis for axis in axes if axis != letter)
         each = tables.sum(axis=others, keepdims=True)

@@ -40,7 +40,8 @@ def curves(
     made["off_target"] = ("arm", np.where(np.isfinite(target), off.max(0), np.nan), one)
     made |= _trends(part, beta, confidence)
     coords = {str(name): part[name].variable for name in ("arm", "attack", "epsilon") if name in part.coords}
-    facts = {key: result.attrs[key] for key in ("chance", "n", "n_attacked", "origin") if key in result.attrs}
+    kept = ("chance", "n", "n_attacked", "origin")
+    facts: dict[str, Any] = {key: result.attrs[key] for key in kept if key in result.attrs}
     facts |= {"seeds": count, "few": int(count < 5), "tolerance": tolerance, "confidence": confidence}
     facts |= {"interval": f"t over {count} seeds", "reached": int((made["off_target"][1] <= tolerance).sum())}
     made |= _published(published or {}, facts)
@@ -74,7 +75,9 @@ def _trends(part: xr.Dataset, beta: np.ndarray, confidence: float) -> dict[str, 
     if not strong.size:
         return {}
     alpha = part["alpha_lessons"].transpose("seed", "arm").values
-    rows = {"accuracy": ((), part["accuracy"].transpose("seed", "arm").values)}
+    rows: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
+        "accuracy": ((), part["accuracy"].transpose("seed", "arm").values)
+    }
     if "attacked" in part:
         value = part["attacked"].transpose("seed", "arm", "attack", "epsilon")
         rows["attacked"] = (("attack", "epsilon"), value.values)

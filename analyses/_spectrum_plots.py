@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -85,7 +85,7 @@ def spectra(result: xr.Dataset) -> Figure:
     names = [str(name) for name in np.ravel(result["layer"].values)] if "layer" in result.dims else []
     rank = result["component"].values
     for k, (line, alpha) in enumerate(zip(lines, alphas, strict=True)):
-        style = {"color": _plots.GREYS[k % 3], "linestyle": _plots.DASHES[k // 3 % 3]}
+        style: dict[str, Any] = {"color": _plots.GREYS[k % 3], "linestyle": _plots.DASHES[k // 3 % 3]}
         seen = line > 0
         label = f"{names[k]}: α = {alpha:.2f}" if len(names) == len(lines) else f"α = {alpha:.2f}"
         axes.plot(rank[seen], line[seen], linewidth=1, label=label, **style)

@@ -60,4 +60,4 @@ def _with_history(part: xr.Dataset, weights: xr.Dataset) -> xr.Dataset:
     loss = weights["loss"].variable
     held = {name: weights[name].variable for name in ("epoch", "term")}
     told = part.attrs | {"hyperparameters": str(weights.attrs["hyperparameters"])}
-    return part.assign(loss=loss).assign_coords(held).assign_attrs(told)
+    return part.assign({"loss": loss}).assign_coords(held).assign_attrs(told)

@@ -134,7 +134,7 @@ def _measured(plan: Plan, epoch: int, each: int) -> set[int]:
 
 
 def _turn(
-    plan: Plan, module: Seen, optimizer: torch.optim.Optimizer, weights: list[torch.Tensor], batch: Batch,
+    plan: Plan, module: Seen, optimizer: torch.optim.Optimizer, weights: Sequence[torch.Tensor], batch: Batch,
     state: State, place: Keep, told: tuple[int, bool],
 ) -> None:  # fmt: skip
     """The gradient of a batch, and of the neural batches that go with it; the last step is the caller's."""
@@ -168,7 +168,7 @@ def _turn(
 
 
 def _down(
-    plan: Plan, module: Seen, weights: list[torch.Tensor], found: _train_step.Found, task: float, apart: bool,
+    plan: Plan, module: Seen, weights: Sequence[torch.Tensor], found: _train_step.Found, task: float, apart: bool,
     state: State, place: Keep,
 ) -> dict[str, float]:  # fmt: skip
     _add(state.sums, {name: float(value.detach()) for name, value in found.terms.items()})
@@ -184,7 +184,7 @@ def _down(
     return norms
 
 
-def _settle(plan: Plan, weights: list[torch.Tensor], state: State, place: Keep) -> None:
+def _settle(plan: Plan, weights: Sequence[torch.Tensor], state: State, place: Keep) -> None:
     _check({"all terms": _train_step.settled(plan, weights)}, "the gradient of", state, place)
 
 
