@@ -157,9 +157,8 @@ def precision(
     }
     if len(jitters):
         made["jittered"] = (("jitter", "neuroid"), jittered.reshape(len(jitters), -1), BIT)
-    reach = step * time.size
     told = _results.facts(chosen, label=label, bins=bins, draws=draws, seed=seed, confidence=confidence)
-    told |= {"window": f"{time[0] - step / 2:.4g} to {time[0] - step / 2 + reach:.4g} s", "n": codes.size}
+    told |= {"window": f"{time[0] - step / 2:.4g} to {time[-1] + step / 2:.4g} s", "n": codes.size}
     told |= {"estimator": "shuffle-panzeri-treves", "finest": finest * step, "over": "neuroid"}
     coords = {"width": np.array(steps) * step, "jitter": np.asarray(jitters, dtype=float)}
     if not len(jitters):

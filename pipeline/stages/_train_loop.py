@@ -168,8 +168,8 @@ def _turn(
 
 
 def _down(
-    plan: Plan, module: Seen, weights: Sequence[torch.Tensor], found: _train_step.Found, task: float, apart: bool,
-    state: State, place: Keep,
+    plan: Plan, module: Seen, weights: Sequence[torch.Tensor], found: _train_step.Found, task: float,
+    apart: bool, state: State, place: Keep,
 ) -> dict[str, float]:  # fmt: skip
     _add(state.sums, {name: float(value.detach()) for name, value in found.terms.items()})
     _add(state.counts, {f"loss:{name}": 1 for name in found.terms})
