@@ -5,7 +5,9 @@ MODERN := .venv-modern
 TORCH  := torch==2.13.0
 RUN    := $(MAIN)/bin/python -m pipeline
 STUDIES := face_house seven_objects timing onset_calibration it_92 it_dynamics \
-           v4_scores v4_attack guo_sensitivity comment_controls geometry_it geometry_layers
+           v4_scores v4_attack guo_sensitivity comment_controls geometry_it geometry_layers \
+           codes_it categories_mnist landscapes gerum_spectrum gerum_deep pirlot_dcca \
+           safarani_cotraining loop
 WIDE   := -n 2 --dist loadfile
 
 .PHONY: demo test test-main test-modern lint replicate bench clean
