@@ -109,7 +109,7 @@ def states(name: str | Path, results: str | Path = "results") -> Iterator[tuple[
 
 
 def draw(name: str | Path, results: str | Path = "results", *, units: bool = False) -> list[Path]:
-    """A picture beside every result whose maker knows how to draw it.
+    """A picture beside every result whose maker knows how to draw it; what it does not know is told.
 
     Reads    a study by name or path; units, draw also what stands for every unit
     Returns  the .png files; their bytes depend on nothing but the result
@@ -123,7 +123,12 @@ def draw(name: str | Path, results: str | Path = "results", *, units: bool = Fal
         if plot is None or not path.exists() or (job.unit and not units):
             continue
         picture = path.with_suffix(".png")
-        content = _picture(plot, store.read(path))
+        result = store.read(path)
+        try:
+            content = _picture(plot, result)
+        except (KeyError, ValueError) as error:
+            _log.stderr(f"{job}: not drawn: {type(error).__name__}: {_log.line(str(error))}")
+            continue
         if not picture.exists() or picture.read_bytes() != content:
             _sidecar.publish(picture, content)
         drawn.append(picture)

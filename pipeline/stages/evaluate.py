@@ -15,7 +15,7 @@ from loaders.schema import check, nearest
 from pipeline.attacks import classify, pgd
 from pipeline.models import _weights
 
-from . import _evaluate_arms, _evaluate_plot, record, train
+from . import _evaluate_arms, _evaluate_plot, _pictures, record, train
 from ._evaluate_attacks import under
 from ._evaluate_net import Judge, recording
 
@@ -149,10 +149,10 @@ def others(stimuli: xr.Dataset, lessons: xr.Dataset) -> xr.Dataset:
 def plot(result: xr.Dataset) -> Figure:
     """Accuracy over budgets and over severities, chance as a line; arms as lines of their own.
 
-    Reads    what `run` or `arms` returned
+    Reads    what `run` or `arms` returned; or the pictures of `others`, which are shown
     Returns  a matplotlib Figure
     """
-    return _evaluate_plot.drawn(result)
+    return _pictures.sheet(result) if "image" in result else _evaluate_plot.drawn(result)
 
 
 def _spaced(stimuli: xr.Dataset, count: int) -> xr.Dataset:

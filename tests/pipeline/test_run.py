@@ -217,3 +217,18 @@ def test_draw_draws_what_stands_for_the_study_and_its_bytes_stay(
     Path("results/test/group.png").unlink()
     assert run.draw(study) == [Path("results/test/group.png")]
     assert Path("results/test/group.png").read_bytes() == first
+
+
+def test_what_its_maker_cannot_draw_is_told_and_the_rest_is_drawn(
+    study: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert made(study, "results", "--quiet") == 0
+
+    def strange(plot: object, result: object) -> bytes:
+        raise KeyError("epsilon")
+
+    monkeypatch.setattr(run, "_picture", strange)
+    assert cli("draw", study) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "group: not drawn: KeyError: 'epsilon'\n"
