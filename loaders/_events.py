@@ -14,8 +14,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .schema import DIMENSIONS, nearest
+from .schema import nearest
 
+OWN = {
+    "presentation", "stimulus", "neuroid", "feature", "time", "test_time", "channel", "y", "x", "event",
+    "spike", "fold", "subject", "recording", "condition", "permutation", "bootstrap",
+    "response", "neuroid_id", "line",
+}  # fmt: skip
 CONDITION = ("trial_type", "stim_type", "event_type", "value")
 STIMULUS = ("stimulus_id", "stim_file", "stim_id", "stimulus")
 MISSING = ("n/a", "")
@@ -248,7 +253,7 @@ def safe(name: str) -> str:
     'event_time'
     """
     name = name.replace("/", "_")
-    return f"event_{name}" if name in DIMENSIONS or name in ("response", "neuroid_id", "line") else name
+    return f"event_{name}" if name in OWN else name
 
 
 def _condition(path: Path, columns: dict[str, list[str]], wanted: str | None) -> str | None:
