@@ -9,12 +9,11 @@ import numpy as np
 import xarray as xr
 from scipy.stats import t as student
 
-from analyses._plots import figure
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST = 12  # panels of a plot
+MOST = 15  # panels of a plot
+ACROSS = 5  # of them in a row
 
 
 def contrast(
@@ -93,32 +92,39 @@ def plot(result: xr.Dataset) -> Figure:
     Reads    what `contrast` returned
     Returns  a matplotlib Figure
     """
+    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     panels = _panels(result)
-    made, axes = figure(1.6 + 1.9 * len(panels), 0.9 + 0.26 * result.sizes["arm"], len(panels))
+    across = min(len(panels), ACROSS)
+    down = -(-len(panels) // across)
+    high = 0.9 + 0.26 * result.sizes["arm"]
+    size = (1.6 + 1.9 * across, 0.3 + high * down)
+    made = Figure(figsize=size, layout="constrained", dpi=150)
+    grid = made.subplots(down, across, squeeze=False)
+    axes = grid.flatten()
+    for spare in axes[len(panels) :]:
+        spare.set_axis_off()
     arms = [str(arm) for arm in result["arm"].values[1:]]
     place = np.arange(len(arms))[::-1]
-    for panel, (name, told, where) in zip(axes, panels, strict=True):
-        middle, low, high = (
+    for panel, (name, told, where) in zip(axes, panels, strict=False):
+        middle, low, top = (
             result[f"{name}_difference{end}"].sel(where).values[1:] for end in ("", "_low", "_high")
         )
-        clear = (low > 0) | (high < 0)
-        panel.hlines(place, low, high, color="0.45", linewidth=1.2)
+        clear = (low > 0) | (top < 0)
+        panel.hlines(place, low, top, color="0.45", linewidth=1.2)
         panel.scatter(middle, place, s=18, c=np.where(clear, "0.0", "1.0"), edgecolors="0.0", zorder=3)
         panel.axvline(0, color="0.4", linewidth=1, linestyle=(0, (4, 3)), zorder=0)
         base = float(result[f"{name}_mean"].sel(where)[0])
         panel.set_title(f"{told}\n{result['arm'].values[0]}: {base:.3g}", fontsize=7)
         panel.xaxis.set_major_locator(MaxNLocator(3))
-        panel.set_yticks(place, arms if panel is axes[0] else [""] * len(arms), fontsize=7)
+        panel.set_yticks(place, arms if panel in grid[:, 0] else [""] * len(arms), fontsize=7)
         panel.tick_params(axis="x", labelsize=6)
         panel.spines[["top", "right"]].set_visible(False)
     share = result.attrs["confidence"]
     told = f"difference from {result['arm'].values[0]}, {share:.0%} interval over "
     told += f"{result.attrs['n']} paired starts"
-    made.supxlabel(
-        told + ("; " if len(panels) > 2 else "\n") + "filled: the interval leaves out 0", fontsize=7
-    )
+    made.supxlabel(told + ("; " if across > 2 else "\n") + "filled: the interval leaves out 0", fontsize=7)
     return made
 
 

@@ -57,13 +57,14 @@ def normalised(x: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> 
 
 def sheet(stimuli: xr.Dataset, most: int = 40) -> Figure:
     """The first pictures of a set, with their names; only what is shown is read."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     image = stimuli["image"].transpose("stimulus", "y", "x", "channel")
     count = min(image.sizes["stimulus"], most)
     across = min(count, 8)
     down = -(-count // across)
-    figure, axes = plt.subplots(down, across, figsize=(1.0 * across, 1.15 * down + 0.3), squeeze=False)
+    figure = Figure(figsize=(1.0 * across, 1.15 * down + 0.3), layout="constrained", dpi=150)
+    axes = figure.subplots(down, across, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, picture, name in zip(
@@ -72,5 +73,4 @@ def sheet(stimuli: xr.Dataset, most: int = 40) -> Figure:
         axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axis.set_title(str(name)[:16], fontsize=5)
     figure.suptitle(f"{count} of {image.sizes['stimulus']} pictures", fontsize=7)
-    figure.tight_layout()
     return figure
