@@ -22,7 +22,7 @@ from . import (
 )
 from ._found import Found, attrs, doubt, found, mapping, shaken, texts
 from ._methods import Told, standing
-from ._page import Section, element, error_line, joined, label, listed, page, table, tried
+from ._page import Section, details, element, error_line, joined, label, listed, page, table, tried
 from ._steps import Study
 
 if TYPE_CHECKING:
@@ -133,22 +133,30 @@ def _simulated(told: Told) -> Markup:
 
 
 def _claims(plan: Study, records: Sequence[Found]) -> Markup:
+    """Sentences of the whole study; those of single units folded away, unless there are no others."""
+    weighing = [one for one in records if one.dataset is not None and "sentence" in one.dataset]
+    whole, single = ([one for one in weighing if bool(one.job.unit) is side] for side in (False, True))
+    if not weighing:
+        return element("p", "No result of this study weighs claims, so this report makes none.")
+    if not whole:
+        return _sentences(plan, records, single)
+    folded = details(f"Of every {plan.dimension}: {len(single)} results", _sentences(plan, records, single))
+    return joined(_sentences(plan, records, whole), folded if single else "")
+
+
+def _sentences(plan: Study, records: Sequence[Found], some: Sequence[Found]) -> Markup:
     sides: dict[bool, list[Markup]] = {True: [], False: []}
     faults, old = [], shaken(plan, records)
-    for one in records:
-        if one.dataset is not None and "sentence" in one.dataset:
-            if one.job in old:
-                faults.append(
-                    joined(f"{one.job}: its claims are not shown: it, or what it reads, is not sound")
-                )
-                continue
-            try:
-                for allowed, said in _weighed(one, one.dataset):
-                    sides[allowed].append(said)
-            except Exception as error:
-                faults.append(label(f"{one.job}: its claims cannot be read: {error_line(error)}", 300))
-    if not sides[True] and not sides[False] and not faults:
-        return element("p", "No result of this study weighs claims, so this report makes none.")
+    for one in some:
+        if one.job in old:
+            faults.append(joined(f"{one.job}: its claims are not shown: it, or what it reads, is not sound"))
+            continue
+        try:
+            assert one.dataset is not None
+            for allowed, said in _weighed(one, one.dataset):
+                sides[allowed].append(said)
+        except Exception as error:
+            faults.append(label(f"{one.job}: its claims cannot be read: {error_line(error)}", 300))
     may, may_not = (
         element("ul", *(element("li", item) for item in sides[side]), class_="claims") for side in sides
     )

@@ -168,6 +168,17 @@ def test_what_may_be_said_stands_before_what_is_withheld_and_before_figures(page
     assert "Because: no test was made" in text
 
 
+def test_sentences_of_single_units_are_folded_away_behind_those_of_the_whole(tmp_path: Path) -> None:
+    given = "with: {sentences: [One is so.], because: [a reason]}, from: {result: scored}"
+    study = written(tmp_path, f"{SOUND}  own: {{use: reported.weighed, {given}}}\n")
+    assert ran(study) == 0
+    page = told(study)
+    assert page.text.index("It is so.") < page.text.index("Of every subject: 3 results")
+    head = page.text.partition("Figures group")[0]
+    assert head.count("One is so.") == 3
+    assert head.index("It is then.") < head.index("One is so.")
+
+
 def test_f83_a_partly_failed_run_is_said_first(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     text = SOUND.replace(
         "scored: {use: reported.scored, with: {", 'scored: {use: reported.scored, with: {bad: ["02"], '
