@@ -9,6 +9,7 @@ STUDIES := face_house seven_objects timing onset_calibration it_92 it_dynamics \
            codes_it categories_mnist landscapes gerum_spectrum gerum_deep pirlot_dcca \
            safarani_cotraining loop
 WIDE   := -n 2 --dist loadfile
+ONE    := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1  # thread in each of two processes
 
 .PHONY: demo test test-main test-modern lint replicate bench clean
 .DELETE_ON_ERROR:
@@ -28,10 +29,10 @@ lint: $(MAIN)/.ready
 	$(MAIN)/bin/mypy
 
 test-main: $(MAIN)/.ready
-	$(MAIN)/bin/python -m pytest $(WIDE)
+	$(ONE) $(MAIN)/bin/python -m pytest $(WIDE)
 
 test-modern: $(MODERN)/.ready
-	$(MODERN)/bin/python -m pytest $(WIDE) -m "not slow and not timing and not brainscore"
+	$(ONE) $(MODERN)/bin/python -m pytest $(WIDE) -m "not slow and not timing and not brainscore"
 
 replicate: $(MAIN)/.ready
 	$(MAIN)/bin/python -m pytest -m slow

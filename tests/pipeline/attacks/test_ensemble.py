@@ -11,7 +11,7 @@ from searched import linear, pictures, toy, trained
 from pipeline.attacks import classify, ensemble, noise, pgd, respond, square
 from pipeline.attacks._rows import Fixed, Part, look
 
-TOLD = {"linf": 0.06, "l2": 1.0}
+TOLD = {"linf": 0.06, "l2": 0.6}
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
