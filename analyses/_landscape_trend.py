@@ -120,7 +120,7 @@ def correlated(one: np.ndarray, two: np.ndarray, given: np.ndarray | None = None
         base = float(ranks[2] @ ranks[2])
         ranks = [rank - ranks[2] * (rank @ ranks[2]) / base if base > 0 else rank for rank in ranks[:2]]
     energy = float(ranks[0] @ ranks[0]) * float(ranks[1] @ ranks[1])
-    return float(ranks[0] @ ranks[1]) / np.sqrt(energy) if energy > 1e-18 else np.nan
+    return float(ranks[0] @ ranks[1] / np.sqrt(energy)) if energy > 1e-18 else np.nan
 
 
 def halves(recording: xr.Dataset, fewest: int, seed: int) -> list[xr.Dataset]:
