@@ -20,7 +20,8 @@ from ._train_keep import Keep, State
 from ._train_seen import Seen
 from ._train_step import Plan
 
-MEASURED = 4  # batches of an epoch in which the gradient of every term is taken apart
+MEASURED = 4  # batches of an epoch, at most, in which the gradient of every term is taken apart
+SELDOM = 8  # and at most one in so many, since each term is then a backward pass of its own
 RISE = 0.3  # share of the steps of one cycle in which the rate rises
 SPEAK = 5.0  # seconds between two lines on a terminal
 
@@ -130,7 +131,8 @@ def _measured(plan: Plan, epoch: int, each: int) -> set[int]:
         if all(not one.odd or (epoch * each + k) % 2 == 0 for one in plan.penalties.values())
         and (plan.neural is None or len(plan.neural.due(epoch * each + k)))
     ] or [*range(each)]
-    return {whole[k] for k in np.linspace(0, len(whole) - 1, MEASURED).astype(int)}
+    count = min(MEASURED, -(-each // SELDOM))
+    return {whole[k] for k in np.linspace(0, len(whole) - 1, count).astype(int)}
 
 
 def _turn(

@@ -75,7 +75,7 @@ def test_an_epoch_with_neural_batches(name):
              "task": tasks.classify, "label": "side", "rate": 0.001, "batch": 128}  # fmt: skip
     more = {"neural_stimuli": shown, "recording": recording(shown, 20), "penalties": {name: PENALTIES[name]},
             "neural": {"batch": 50, "validation": 0}, "strength": {name: 0.01}}  # fmt: skip
-    found, bare = ratio(plain, more)
+    found, bare = ratio(plain, more, pairs=7)
     told = f"{found:.3f} x a plain epoch of {bare:.2f} s"
     print(f"\n{name}, batches of 128 and 50, CORnet-Z of width 32: {told}")
     assert found <= 1.3 or name == "arctanh"
@@ -85,13 +85,13 @@ def test_an_epoch_with_neural_batches(name):
 @pytest.mark.parametrize(("filters", "bound"), [((), 3.0), ((16, 32), 1.2)])
 def test_an_epoch_with_a_spectrum_of_256_units(filters, bound, name):
     """Batches of 4 pictures a unit. One dense layer alone costs so little that eigenvalues cost as much."""
-    lessons = stimuli(4096, 1, 28)
+    lessons = stimuli(8192, 1, 28)
     build = functools.partial(mlp.build, widths=(256,), filters=filters)
     plain = {"stimuli": lessons, "model": build, "validation": 0, "task": tasks.classify, "label": "side",
              "rate": 0.001, "batch": 1024}  # fmt: skip
     penalty = functools.partial(getattr(spectrum, name), alpha=1.0)
     more = {"penalties": {"alpha": {"penalty": penalty, "layer": "dense1"}}, "strength": {"alpha": 0.1}}
-    found, bare = ratio(plain, more)
+    found, bare = ratio(plain, more, pairs=7)
     told = f"{found:.3f} x a plain epoch of {bare:.2f} s"
     print(f"\nspectrum ({name}), dense layer of 256 after {len(filters)} convolutions: {told}")
     assert found <= bound
