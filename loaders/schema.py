@@ -72,6 +72,9 @@ DIMENSIONS = {
     "corruption": "one way to spoil pictures",
     "severity": "how much of it, from 1 to 5",
     "term": "one part of a loss",
+    "frequency": "cycles a picture, the lowest of an octave",
+    "frequency_y": "cycles a picture, downwards",
+    "frequency_x": "cycles a picture, from left to right",
 }
 
 REQUIRED = {  # a variable of this name has these dimensions first, and these coordinates
