@@ -40,34 +40,29 @@ def contrast(
     >>> float(contrast(one, real=one + 0.1).accuracy_difference.sel(arm="real").round(3))
     0.1
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence: {confidence}; wanted a number between 0 and 1")
     if not arms or base in arms:
         raise ValueError(f"arms: {', '.join(arms) or 'none were given'}; give some, beside the base {base!r}")
-    whole = {base: baseline, **arms}
-    starts = _starts(whole, dim)
-    names = [*variables] or _shared(whole, dim)
-    made: dict[str, Any] = {}
-    for name in names:
-        values = _values(whole, name, dim)
-        apart = values - values.isel(arm=0)
-        wide = apart.std(dim, ddof=1) * float(student.ppf(0.5 + confidence / 2, len(starts) - 1))
-        wide, middle = wide / np.sqrt(len(starts)), apart.mean(dim)
-        made |= {name: values, f"{name}_mean": values.mean(dim), f"{name}_difference": middle}
-        made |= {f"{name}_difference_low": middle - wide, f"{name}_difference_high": middle + wide}
-    coords: dict[str, Any] = {"arm": [*whole], dim: starts}
-    for name in names:
-        for key, coord in baseline[name].coords.items():
-            if key != dim and dim not in coord.dims:
-                coords[str(key)] = coord.variable
-    found = {name: item.variable.copy() for name, item in made.items()}
-    for item in found.values():
-        item.attrs = {"units": "1"}
-    attrs: dict[str, Any] = {"confidence": confidence, "over": dim, "n": len(starts)}
-    attrs |= {
-        key: baseline.attrs[key] for key in ("chance", "chance_group", "origin") if key in baseline.attrs
-    }
-    return xr.Dataset(found, coords, attrs)
+    return _contrast({base: baseline, **arms}, variables, dim, confidence)
+
+
+def within(
+    result: xr.Dataset,
+    *,
+    base: str,
+    variables: Sequence[str] = (),
+    dim: str = "seed",
+    confidence: float = 0.95,
+) -> xr.Dataset:
+    """What `contrast` tells, of arms that stand in one result, as a sweep returns them.
+
+    Reads    numbers (arm, dim, ...); base, the arm that the others are compared with
+    Returns  as `contrast`; ValueError where there is no such arm
+    """
+    names = [str(name) for name in result["arm"].values] if "arm" in result.dims else []
+    if base not in names:
+        raise ValueError(f"base: there is no arm {base!r}; known are {', '.join(names) or 'none'}")
+    each = {name: result.isel(arm=names.index(name), drop=True) for name in sorted(names, key=base.__ne__)}
+    return _contrast(each, variables, dim, confidence)
 
 
 def last(result: xr.Dataset, *, variable: str, dim: str = "epoch") -> xr.Dataset:
@@ -126,6 +121,38 @@ def plot(result: xr.Dataset) -> Figure:
     told += f"{result.attrs['n']} paired starts"
     made.supxlabel(told + ("; " if across > 2 else "\n") + "filled: the interval leaves out 0", fontsize=7)
     return made
+
+
+def _contrast(
+    whole: dict[str, xr.Dataset], variables: Sequence[str], dim: str, confidence: float
+) -> xr.Dataset:
+    """What `contrast` documents, the first arm being the base."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence: {confidence}; wanted a number between 0 and 1")
+    baseline = next(iter(whole.values()))
+    starts = _starts(whole, dim)
+    names = [*variables] or _shared(whole, dim)
+    made: dict[str, Any] = {}
+    for name in names:
+        values = _values(whole, name, dim)
+        apart = values - values.isel(arm=0)
+        wide = apart.std(dim, ddof=1) * float(student.ppf(0.5 + confidence / 2, len(starts) - 1))
+        wide, middle = wide / np.sqrt(len(starts)), apart.mean(dim)
+        made |= {name: values, f"{name}_mean": values.mean(dim), f"{name}_difference": middle}
+        made |= {f"{name}_difference_low": middle - wide, f"{name}_difference_high": middle + wide}
+    coords: dict[str, Any] = {"arm": [*whole], dim: starts}
+    for name in names:
+        for key, coord in baseline[name].coords.items():
+            if key != dim and dim not in coord.dims:
+                coords[str(key)] = coord.variable
+    found = {name: item.variable.copy() for name, item in made.items()}
+    for item in found.values():
+        item.attrs = {"units": "1"}
+    attrs: dict[str, Any] = {"confidence": confidence, "over": dim, "n": len(starts)}
+    attrs |= {
+        key: baseline.attrs[key] for key in ("chance", "chance_group", "origin") if key in baseline.attrs
+    }
+    return xr.Dataset(found, coords, attrs)
 
 
 def _panels(result: xr.Dataset) -> list[tuple[str, str, dict[str, Any]]]:

@@ -88,6 +88,18 @@ def test_the_baseline_has_the_name_that_it_is_given():
     assert "difference from shuffled" in arms.plot(found).get_supxlabel()
 
 
+def test_arms_of_one_result_are_contrasted_as_arms_of_several():
+    parts = {"variables": result(0.02, 1, 0.01), "plain": result(noise=0.01), "real": result(0.03, 2, 0.01)}
+    joined = xr.concat([*parts.values()], "arm", join="override").assign_coords(arm=[*parts])
+    found = arms.within(joined, base="plain", variables=["accuracy"])
+    others = {"other": parts["variables"], "real": parts["real"]}
+    wanted = arms.contrast(parts["plain"], base="plain", variables=["accuracy"], **others)
+    assert found["arm"].values.tolist() == ["plain", "variables", "real"]
+    xr.testing.assert_allclose(found.drop_vars("arm"), wanted.drop_vars("arm"))
+    with pytest.raises(ValueError, match="base: there is no arm 'plan'; known are variables, plain, real"):
+        arms.within(joined, base="plan")
+
+
 def test_the_last_value_of_a_curve():
     curve = xr.Dataset({"canonical": ("epoch", [0.1, 0.3], {"units": "1"})}, {"epoch": [1, 2]}, {"seed": 3})
     found = arms.last(curve, variable="canonical")

@@ -25,6 +25,15 @@ def test_noise_is_silent_in_evaluation() -> None:
     assert not torch.equal(net(x), net(x))
 
 
+@pytest.mark.parametrize("noise", ["bernoulli", "gaussian"])
+def test_noise_of_pixels_stands_before_the_first_layer(noise: str) -> None:
+    quiet, noisy = (dense.build(inputs=9, widths=(4,), input_dropout=p, noise=noise) for p in (0.0, 0.5))
+    x = torch.rand(3, 1, 3, 3)
+    assert torch.equal(quiet.train()(x), quiet(x))
+    assert torch.equal(noisy.eval()(x), quiet(x))
+    assert not torch.equal(noisy.train()(x), quiet(x))
+
+
 def test_first_weights_depend_on_the_seed_alone() -> None:
     one, two, other = (dense.build(inputs=100, widths=(60,), seed=seed) for seed in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
@@ -41,6 +50,7 @@ def test_first_weights_depend_on_the_seed_alone() -> None:
     [
         ({"dropout": (0.1,)}, "dropout: "),
         ({"dropout": (0.1, 0.2, 1.0)}, "dropout: "),
+        ({"input_dropout": 1.0}, "dropout: "),
         ({"activation": "gelu"}, "activation: 'gelu'"),
         ({"widths": (3, 0)}, r"widths\[1\]: 0"),
     ],
