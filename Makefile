@@ -6,7 +6,7 @@ TORCH  := torch==2.13.0
 RUN    := $(MAIN)/bin/python -m pipeline
 STUDIES := face_house seven_objects timing onset_calibration it_92 it_dynamics \
            v4_scores v4_attack guo_sensitivity comment_controls geometry_it geometry_layers \
-           codes_it categories_mnist landscapes gerum_spectrum gerum_deep pirlot_dcca \
+           codes_it categories_mnist dropout_sites landscapes gerum_spectrum gerum_deep pirlot_dcca \
            safarani_cotraining loop
 WIDE   := -n 2 --dist loadfile
 ONE    := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1  # thread in each of two processes

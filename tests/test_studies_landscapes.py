@@ -34,6 +34,24 @@ def test_categories_mnist_layers_are_more_categorical_the_deeper(tmp_path: Path,
 
 
 @pytest.mark.slow
+def test_dropout_sites_are_swept_and_the_best_of_each_is_printed(tmp_path: Path, neuro_data: Path) -> None:
+    sites = made(tmp_path, "dropout_sites", ["sites"])["sites"]
+    assert sites.attrs["n"] == 5
+    ends = [sites[f"accuracy_difference{end}"].sel(method="class") for end in ("", "_low", "_high")]
+    mean = sites["accuracy_mean"].sel(method="class")
+    for arm in sites["arm"].values:
+        told = " ".join(f"{float(one.sel(arm=arm)):+.4f}" for one in ends)
+        print(f"\n{arm}: {float(mean.sel(arm=arm)):.4f}, less the base {told}", end="")
+    for site in ("input", "hidden 1", "hidden 2"):
+        best = max(
+            (arm for arm in mean["arm"].values if arm.startswith(site)), key=lambda arm: mean.sel(arm=arm)
+        )
+        print(
+            f"\nbest of {site}: {best if mean.sel(arm=best) > mean.sel(arm='all 0.2') else 'all 0.2'}", end=""
+        )
+    assert float(mean.min()) > 0.2  # chance is .1
+
+
 def test_categories_mnist_space_expands_at_the_boundary(tmp_path: Path, neuro_data: Path) -> None:
     found = made(tmp_path, "categories_mnist", ["around"])["around"]
     trained, twin = (found.sel(arm=name) for name in ("trained", "untrained"))

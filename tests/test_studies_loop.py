@@ -66,6 +66,12 @@ def test_safarani_arms_stand_beside_the_baseline_or_print_the_negative(
     neural = numbers(found["sweep_neural"], {})
     print("\nneural correlation by ratio", neural.mean("seed").values.round(3))
     assert float(neural.sel(arm="ratio 1").mean()) > 0.1
+    waves = found["waves"]
+    for arm in waves["arm"].values[1:]:
+        ends = [waves[f"error_octave_difference{end}"].sel(arm=arm).values for end in ("", "_low", "_high")]
+        print(f"errors under waves, by octave, {arm} less none: {np.round(ends, 3).tolist()}")
+    clean = 1 - found["clean"]["accuracy_mean"].sel(arm="none", method="class").item()
+    assert float(waves["error_octave_mean"].sel(arm="none").max()) > clean  # some octave hurts
     for name, (allowed, text) in said(found).items():
         print(f"\n{name} {allowed}: {text}")
         assert "monkey V1" not in text
