@@ -159,7 +159,7 @@ def errors(rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, how: Asked)
 def singles(block: np.ndarray, labels: np.ndarray, groups: np.ndarray, how: Asked) -> np.ndarray:
     """block (time, n, p, letter) to columns (time, 5 p + permutations): see `columns`."""
     times, count, width, letters = block.shape
-    rows = _numbers(block).transpose(0, 2, 1, 3).reshape(times * width, count, letters)
+    rows = numbers(block).transpose(0, 2, 1, 3).reshape(times * width, count, letters)
     return columns(rows, labels, groups, how, times)
 
 
@@ -167,7 +167,7 @@ def populations(
     block: np.ndarray, labels: np.ndarray, groups: np.ndarray, how: Asked, components: int
 ) -> np.ndarray:
     """block (time, n, p, letter) to columns (time, 5 + permutations), all neuroids spelling one word."""
-    rows = _numbers(block).reshape(*block.shape[:2], -1)
+    rows = numbers(block).reshape(*block.shape[:2], -1)
     if components:
         rows = principal(rows, components)
     return columns(rows, labels, groups, how, len(block))
@@ -201,7 +201,7 @@ def principal(rows: np.ndarray, components: int) -> np.ndarray:
     return np.asarray(about @ (vectors * np.where(largest < 0, -1, 1)))
 
 
-def _numbers(block: np.ndarray) -> np.ndarray:
+def numbers(block: np.ndarray) -> np.ndarray:
     """The block as float64; ValueError names the first value that is no number."""
     made = np.asarray(block, dtype=float)
     if not np.isfinite(made).all():

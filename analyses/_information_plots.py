@@ -31,6 +31,8 @@ def drawn(result: xr.Dataset) -> Figure:
         return estimators(result)
     if "mean_linear" in result:
         return terms(result)
+    if "intersection" in result:
+        return intersections(result)
     if "information" not in result:
         raise ValueError(
             f"result: holds {', '.join(map(str, result.data_vars))}; none of them is plotted here"
@@ -97,6 +99,27 @@ def course(result: xr.Dataset) -> Figure:
     if "null_high" in result:
         axes.legend(fontsize=7, frameon=False)
     timeline(axes, 0.0, "mutual information (bit)")
+    axes.set_title(caption(result.attrs), fontsize=7, loc="right", color="0.4", pad=14)
+    return made
+
+
+def intersections(result: xr.Dataset) -> Figure:
+    """Means over neuroids: information about the stimulus, about the choice, and what is both."""
+    made, (axes,) = figure()
+    time = _seconds(result)
+    lines = [("information", "--", "0.45", f"about {result.attrs['label']}"),
+             ("choice_information", ":", "0.45", f"about {result.attrs['choice']}"),
+             ("intersection", "-", "0", "both: intersection"),
+             ("null_mean", "-", "0.7", "both, choices exchanged within stimuli")]  # fmt: skip
+    for name, style, grey, told in lines:
+        if name in result:
+            mean = result[name].mean("neuroid").values
+            axes.plot(time, mean, style, color=grey, label=told, marker="o" if time.size == 1 else None)
+    axes.axhline(0, color="0.8", linewidth=0.8)
+    axes.set_xlabel("time from stimulus onset (s)" if "time" in result.coords else "window")
+    axes.set_ylabel(f"information (bit), mean of {result.sizes['neuroid']} neuroids")
+    axes.legend(fontsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(caption(result.attrs), fontsize=7, loc="right", color="0.4", pad=14)
     return made
 

@@ -77,7 +77,7 @@ def kernel(
     pairs: tuple[np.ndarray, np.ndarray] | None, joint: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     """block (time, n, p) to terms (time, (pair, mean of shuffled, mean, mean without each group) x term)."""
-    block = _information._numbers(block[..., None])[..., 0]
+    block = _information.numbers(block[..., None])[..., 0]
     left = [np.ones(codes.size, bool)]
     if groups.max() > 0:
         left += [groups != group for group in range(int(groups.max()) + 1)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from analyses import _information_choices as _choices
 from analyses import _information_labelled as _labelled
 from analyses import _information_results as _results
 
@@ -151,6 +152,40 @@ def breakdown(
     )  # fmt: skip
 
 
+def intersection(
+    recording: xr.Dataset,
+    label: str,
+    choice: str,
+    *,
+    bins: int = 3,
+    binning: str = "quantile",
+    code: str = "rate",
+    word: int = 1,
+    step: int = 1,
+    permutations: int = 0,
+    where: Where = None,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Information about the stimulus that each neuroid has and the choice was made by.
+
+    The smaller of what response and choice share about the stimulus, and of what response and stimulus share
+    about the choice. It is at most the information about the stimulus, and that about the choice. Estimated
+    from plain counts, which is biased up: compare with relabellings, in which choices are exchanged between
+    presentations of one stimulus, so that response and choice are tied by the stimulus alone. That a code
+    could be read out so does not say that it was: only an intervention does.
+
+    Reads    response (presentation, neuroid[, time]); label and choice (presentation); words as `single`
+    Returns  intersection, information about the label, and choice_information [bit] (neuroid, time); with
+             permutations null_mean, subtracted, p against the largest of all neuroids and times, and
+             p_uncorrected; information between label and choice in attrs
+    Source   Pica et al. 2017, arXiv 1711.10854; Bertschinger et al. 2014, doi 10.3390/e16042161 (sharing);
+             Banerjee, Rauh and Montúfar 2018, arXiv 1709.07487 (the alternation)
+    """
+    return _choices.intersected(
+        recording, label, choice, (bins, binning, code, word, step), permutations, where, seed
+    )
+
+
 def decoded(decoding: xr.Dataset, label: str, *, estimator: str = "panzeri-treves") -> xr.Dataset:
     """Information between labels decoded and labels shown: a lower bound on what responses carry.
 
@@ -184,7 +219,7 @@ def bias(
 
 
 def plot(result: xr.Dataset) -> Figure:
-    """Information over time with its null; terms of a breakdown; bias of estimators.
+    """Information over time with its null; terms of a breakdown; intersection; bias of estimators.
 
     Reads    what a function of this module returned
     Returns  a matplotlib Figure
