@@ -53,7 +53,7 @@ def within(
     dim: str = "seed",
     confidence: float = 0.95,
 ) -> xr.Dataset:
-    """What `contrast` tells, of arms that stand in one result, as a sweep returns them.
+    """What every arm of a sweep has, and how much more than one of them, with intervals over random starts.
 
     Reads    numbers (arm, dim, ...); base, the arm that the others are compared with
     Returns  as `contrast`; ValueError where there is no such arm
