@@ -97,3 +97,30 @@ def test_comment_controls_answer_each_question(results: Path, neuro_data: Path) 
     assert (judge["conditional"].values > 0).all()
     print("corrected by the other kappa / truth", np.round(found["corrected"]["ratio"].values, 2))
     whole(claims(found))
+
+
+def test_models_of_real_v4_are_moved_by_attacks_and_little_by_their_controls(
+    results: Path, neuro_data: Path
+) -> None:
+    found = made(results, "v4_attack")
+    predictor, moved = found["predictor"], found["sensitivity"]
+    assert predictor.attrs["fitted_to"] == "real, raw"
+    assert found["reliability"].attrs["n_above"] >= 30
+    assert predictor.attrs["score_low"] > 0.3
+    assert abs(found["exchanged"].attrs["score"]) < 0.1
+    told = [moved[f"sensitivity{end}"].sel(arm="attack").values for end in ("", "_low", "_high")]
+    print("\nSDs moved", np.round(told, 3).tolist(), "of the ceiling", predictor.attrs["normalized_score"])
+    each = moved["by_neuroid"].sel(arm="attack").transpose("epsilon", "neuroid").values
+    assert each.shape[1] >= 30
+    assert (np.diff(each, axis=0) > 0).all()  # monotone for every neuroid
+    for arm in ("random direction", "natural step", "another neuroid's attack", "shuffled surrogate"):
+        print(arm, moved["sensitivity"].sel(arm=arm).values.round(3))
+        assert (moved["sensitivity_high"].sel(arm=arm).values < told[1]).all()
+    vanilla, robust = (found[f"{name}_sensitivity"]["sensitivity"] for name in ("vanilla", "robust"))
+    print("units", [one.sel(arm="attack").values.round(2).tolist() for one in (vanilla, robust)])
+    gallery = found["gallery"]
+    assert (gallery["stimulus_id"].isin(found["held_out"]["stimulus_id"])).all()
+    audit = found["audit"]
+    raised = audit["flag"].values[audit["raised"].values == 1].tolist()
+    print("audit raises", raised)
+    assert "epsilon" in audit.dims
