@@ -57,7 +57,7 @@ def test_later_parts_see_only_what_is_left():
         return x
 
     searches = [watched, partial(pgd.pgd, steps=10), watched]
-    found = ensemble.union(objective, x, 0.08, searches=searches)
+    found = ensemble.union(objective, x, 0.04, searches=searches)
     assert seen == [20, 20 - int(look(objective, found)[1].sum())]
     assert 0 < seen[1] < 20
 
