@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def drawn(result: xr.Dataset) -> Figure:
+    """What `corruptions.plot` documents."""
     return grid(result) if "image" in result else scores(result)
 
 

@@ -12,6 +12,7 @@ DIMS = ("corruption", "severity", "method")
 
 
 def relative(result: xr.Dataset, baseline: xr.Dataset, floor: float, confidence: float) -> xr.Dataset:
+    """What `corruptions.relative` documents."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: {confidence}; wanted a number between 0 and 1")
     if not floor >= 0:

@@ -12,6 +12,7 @@ from analyses import _geometry_labelled as _labelled
 from analyses import _information_intersection as _intersection
 from analyses import _information_words as _words
 from analyses._information_labelled import BITS, TRIALS, asked, numbers, worded
+from analyses._information_results import shuffled
 from analyses._labelled import over
 
 DIMS = ("neuroid", "time")
@@ -32,7 +33,10 @@ def intersected(
         raise ValueError(f"permutations: {permutations}; give 0 or more")
     response = worded(chosen, code, word, step)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
-    choices = np.stack([picked, *(_within(picked, codes, rng) for _ in range(permutations))])
+    orders = np.array([rng.permutation(codes.size) for _ in range(permutations)], int).reshape(-1, codes.size)
+    choices = np.concatenate(
+        [picked[None], shuffled(np.tile(picked[:, None], permutations), codes, orders).T]
+    )
     width, kept = response.sizes["neuroid"], 3 + permutations
     found = over(
         _intersections, response, TRIALS, {"bin": kept * width}, codes=codes, choices=choices, bins=bins,
@@ -62,15 +66,6 @@ def _tested(value: np.ndarray, null: np.ndarray) -> dict[str, Any]:
     return {name: (DIMS, array, BITS) for name, array in made.items()} | {
         name: (DIMS, array, {"units": "1"}) for name, array in (("p", p), ("p_uncorrected", alone))
     }
-
-
-def _within(picked: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Choices exchanged between presentations of one stimulus."""
-    made = picked.copy()
-    for code in range(codes.max() + 1):
-        here = np.flatnonzero(codes == code)
-        made[here] = picked[rng.permutation(here)]
-    return made
 
 
 def _intersections(

@@ -45,16 +45,18 @@ def _unique(joint: np.ndarray) -> np.ndarray:
     """
     rows, columns = joint.sum(3, keepdims=True), joint.sum(2, keepdims=True)
     law = _over(rows * columns, rows.sum(2, keepdims=True))
-    scale, last = np.ones_like(columns), np.full(len(joint), np.inf)
+    kernels, scales = np.empty_like(joint[:, :1]), np.ones_like(columns)
+    live, last = np.arange(len(joint)), np.full(len(joint), np.inf)
     for _ in range(ROUNDS):
         together = law.sum(1, keepdims=True)
-        kernel = _over(together, together.sum(2, keepdims=True))
-        law, scale = _coupled(kernel, rows, columns, scale, SWEEPS)
+        kernels[live] = _over(together, together.sum(2, keepdims=True))
+        law, scales[live] = _coupled(kernels[live], rows[live], columns[live], scales[live], SWEEPS)
         now = _conditional(law)
-        if np.abs(now - last).max(initial=0.0) < SETTLED:
+        going = np.abs(now - last) >= SETTLED  # each until it has settled, whatever stands beside it
+        live, law, last = live[going], law[going], now[going]
+        if not live.size:
             break
-        last = now
-    law, _ = _coupled(kernel, rows, columns, scale, ROUNDS)
+    law, _ = _coupled(kernels, rows, columns, scales, ROUNDS)
     return _conditional(law)
 
 

@@ -91,14 +91,14 @@ def kernel(
             terms = _terms(x[keep], codes[keep], number, orders, how, some if place else pairs)
             mean = (terms[:, joint] if pairs is not None and place == 0 else terms).mean(axis=1)
             if place == 0:
-                mixed = _terms(_shuffled(x, codes, every), codes, number, orders, how, some).mean(axis=1)
+                mixed = _terms(shuffled(x, codes, every), codes, number, orders, how, some).mean(axis=1)
                 parts += [terms.T.ravel(), mixed]
             parts += [mean]
         rows.append(np.concatenate(parts if len(left) > 1 else [*parts, np.full(len(mean), np.nan)]))
     return np.array(rows)
 
 
-def _shuffled(x: np.ndarray, codes: np.ndarray, orders: np.ndarray) -> np.ndarray:
+def shuffled(x: np.ndarray, codes: np.ndarray, orders: np.ndarray) -> np.ndarray:
     """x (n, p), each neuroid by itself in another order (p, n) within the presentations of a label."""
     made, base = np.empty_like(x), codes.argsort(kind="stable")
     for neuroid, order in enumerate(orders):

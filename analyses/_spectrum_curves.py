@@ -17,6 +17,7 @@ PUBLISHED = ("alpha", "beta", "clean", "fgsm", "pgd")
 def curves(
     result: xr.Dataset, published: Mapping[str, Any] | None, tolerance: float, confidence: float
 ) -> xr.Dataset:
+    """What `spectrum.curves` documents."""
     for name in ("seed", "arm"):
         if name not in result.dims:
             raise ValueError(f"result: has no {name}; gather what evaluate.arms returned over seeds")

@@ -13,6 +13,7 @@ def joined(
     lessons: xr.Dataset, stimuli: xr.Dataset, fit: Callable[..., xr.Dataset], arms: Mapping[str, Any],
     measures: Mapping[str, Any], taught: Mapping[str, Any],
 ) -> xr.Dataset:  # fmt: skip
+    """What `evaluate.arms` documents."""
     parts = []
     for name, changes in arms.items():
         if not isinstance(changes, Mapping):

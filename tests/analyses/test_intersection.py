@@ -57,7 +57,7 @@ def test_marginals_stay_and_no_bound_is_passed():
     assert (found >= 0).all()
     assert all((found <= one + 1e-6).all() for one in about)
     assert np.allclose(found, kernels.both(joint[:, [2, 0, 1]][:, :, [3, 1, 0, 2]]), atol=1e-6)
-    assert np.allclose(found, np.concatenate([kernels.both(one[None]) for one in joint]), atol=1e-6)
+    assert np.allclose(found, np.concatenate([kernels.both(one[None]) for one in joint]), atol=1e-11)
 
 
 def recording(count=2000, seed=0):
